@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine: one area of receive memory, one completion source, and the connections placed on it.
+ *
+ * A byte's way: the backend fills a buffer of the area, its completion becomes a fragment, the connection's layer (TLS, or
+ * none) turns fragments into payload, and the payload is handed out as a view: iovecs that point into the area. A buffer
+ * is used again when the last view that touches it is released.
+ *
+ * Conventions, errors, ownership and threads: see szc.h.
+ */
+#ifndef SZC_RX_H
+#define SZC_RX_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <szc/szc.h>
+#include <szc/trips.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct szc_rx;
+struct szc_conn;
+struct szc_listener;
+struct szc_view;
+
+/* ------------------------------------------------------------------------------------------------ engine */
+
+enum szc_backend {
+	SZC_BACKEND_AUTO,  /* the best that runs here; szc_rx_describe() says which, and why not a better one */
+	SZC_BACKEND_COPY,  /* io_uring multishot receive into the area (Linux 6.1 or later): the kernel copies once */
+	SZC_BACKEND_EPOLL, /* recv() into the area, where io_uring is forbidden: the kernel copies once */
+	SZC_BACKEND_NODEV, /* the zero-copy ABI without a NIC (Linux 7.x, CAP_NET_ADMIN); for tests, never chosen by AUTO */
+};
+
+enum szc_pages {
+	SZC_PAGES_AUTO,  /* huge pages if reserved, else transparent ones, else plain */
+	SZC_PAGES_HUGE,  /* reserved huge pages or an error */
+	SZC_PAGES_PLAIN, /* plain pages */
+};
+
+struct szc_rx_options {
+	size_t size;              /* sizeof(struct szc_rx_options) */
+	enum szc_backend backend; /* default AUTO */
+	enum szc_pages pages;     /* default AUTO */
+
+	/*
+	 * The three that share out the area; every default is derived from those that are given:
+	 *   max_connections * quota_buffers * buffer_size <= area_size, always.
+	 * A connection's quota covers all it occupies: buffers posted for receive, undelivered, and out in views.
+	 * Over it the connection's receive is parked, and wakes when views are released.
+	 */
+	unsigned max_connections; /* default 64; slots, counted until the last buffer of a closed connection is back */
+	size_t area_size;         /* default: 8 buffers a connection */
+	size_t buffer_size;       /* a power of two, 4 KiB to 1 MiB; default 64 KiB, 16 KiB above 64 connections */
+	unsigned quota_buffers;   /* default: the area's buffers / max_connections; see szc_rx_min_quota() */
+
+	size_t send_limit;     /* bound of a connection's send queue, bytes; default 1 MiB */
+	int handshake_timeout; /* from adoption to SZC_EV_READY; default 10,000 ms; negative: none */
+	int idle_timeout;      /* without payload either way while the application holds nothing up; default none */
+
+	/* Where a failed szc_rx_open() writes its sentence: there is no engine yet that could be asked. May be NULL. */
+	char *error;
+	size_t error_size;
+};
+
+/* The smallest quota that never stalls on one TLS record of the largest size: buffers. Any thread. */
+SZC_API unsigned szc_rx_min_quota(size_t buffer_size);
+
+/*
+ * Opens an engine. The calling thread owns it. No privilege is needed, but for SZC_BACKEND_NODEV.
+ * Errors: SZC_E_OPTION, SZC_E_BACKEND (asked for and not to be had), -ENOMEM, -EMFILE, -EPERM. options->error has the
+ * sentence.
+ */
+SZC_API int szc_rx_open(struct szc_rx **rx, const struct szc_rx_options *options);
+
+/*
+ * Closes the engine with every connection and listener on it. With views out it does nothing and returns
+ * SZC_E_VIEWS_OUT; szc_rx_last_error() says how many. 0 otherwise.
+ */
+SZC_API int szc_rx_close(struct szc_rx *rx);
+
+/* Which backend runs, why not a better one, and how the area is laid out; lines of text. Lives as long as the engine. */
+SZC_API const char *szc_rx_describe(const struct szc_rx *rx);
+
+/* The backend's name as in the options ("copy", "epoll", "nodev"). Static memory. */
+SZC_API const char *szc_rx_backend(const struct szc_rx *rx);
+
+/* The last failure of a call on this engine, as a sentence; "" if there was none. */
+SZC_API const char *szc_rx_last_error(const struct szc_rx *rx);
+
+/* The engine's ledger: all its connections, the closed ones included. */
+SZC_API void szc_rx_trips(const struct szc_rx *rx, struct szc_trips *trips);
+
+/* The area: its first byte and its size. For tests, and for those who register it elsewhere. */
+SZC_API void szc_rx_area(const struct szc_rx *rx, void **base, size_t *size);
+
+/* How often what ran out, for monitoring; counters only grow. */
+struct szc_rx_stats {
+	uint64_t parked;       /* receives stopped because a connection was at its quota */
+	uint64_t resumed;      /* ... and started again */
+	uint64_t compactions;  /* times that fragments of an incomplete record were packed to free buffers */
+	uint64_t accepts_held; /* times that accepting waited for a connection slot */
+	unsigned connections;  /* slots in use now, closed connections with views out included */
+	unsigned views_out;    /* views with the application now */
+	unsigned buffers_out;  /* buffers that are not free now: posted, undelivered or in views */
+};
+SZC_API void szc_rx_stats(const struct szc_rx *rx, struct szc_rx_stats *stats);
+
+/* ------------------------------------------------------------------------------------------------ events */
+
+enum szc_event_type {
+	SZC_EV_ACCEPTED =
+		1,       /* conn is new; attach a layer (szc_tls_attach) now or it stays plain. Then: close or keep */
+	SZC_EV_READY,    /* conn can carry payload: the handshake is done (plain: at once) */
+	SZC_EV_DATA,     /* view holds payload; it is the application's until szc_view_release() */
+	SZC_EV_WRITABLE, /* a send that took less than all can go on */
+	SZC_EV_SENT,     /* after szc_conn_shutdown(): everything is with the kernel */
+	SZC_EV_EOF,      /* the peer ended its direction properly; sending may go on */
+	SZC_EV_ERROR,    /* conn is dead, `error` says why; nothing more comes of it. Close it */
+};
+
+struct szc_event {
+	enum szc_event_type type;
+	int error;                     /* SZC_EV_ERROR: negative, as returned by functions */
+	struct szc_conn *conn;         /* never NULL */
+	struct szc_view *view;         /* SZC_EV_DATA */
+	struct szc_listener *listener; /* SZC_EV_ACCEPTED: where it came in */
+};
+
+/*
+ * Waits until something happened, at most timeout_ms (0: look only; -1: for ever), and fills up to max events.
+ * Returns how many, 0 on time-out. A connection's events come in order, one data event a connection and call, so that one
+ * fast connection cannot starve the others. Errors: -EINTR, -ENOMEM; a connection's own trouble is an event, not an error.
+ */
+SZC_API int szc_rx_wait(struct szc_rx *rx, struct szc_event *events, int max, int timeout_ms);
+
+/*
+ * A descriptor for somebody else's poll, epoll or libevent: readable when szc_rx_wait() has something to do. Owned by the
+ * engine. Before sleeping on it call szc_rx_wait(rx, ..., 0) until it returns 0: what is already inside the engine
+ * does not make the descriptor readable again.
+ */
+SZC_API int szc_rx_fd(const struct szc_rx *rx);
+
+/* ------------------------------------------------------------------------------------------------ connections */
+
+struct szc_listen_options {
+	size_t size;
+	int backlog;     /* default 511 */
+	bool reuse_port; /* SO_REUSEPORT: one engine a thread on one port */
+};
+
+/*
+ * Listens on "ADDR:PORT", "[ADDR6]:PORT" or ":PORT" (both families); port 0 takes a free one, szc_listener_port() tells.
+ * Accepting waits while the engine has no connection slot free; the peers queue in the kernel's backlog.
+ * Errors: SZC_E_ADDRESS, -EADDRINUSE, -EACCES (port below 1024), -EADDRNOTAVAIL.
+ */
+SZC_API int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_listen_options *options,
+			  struct szc_listener **listener);
+SZC_API unsigned szc_listener_port(const struct szc_listener *listener);
+SZC_API void szc_listener_close(struct szc_listener *listener);
+
+/*
+ * Connects to "HOST:PORT", trying every address the resolver knows, each for at most timeout_ms (-1: the kernel's own
+ * limit). Blocks. Errors: SZC_E_ADDRESS, SZC_E_LIMIT, -ECONNREFUSED, -ETIMEDOUT and the like of the last address tried.
+ */
+SZC_API int szc_rx_connect(struct szc_rx *rx, const char *address, int timeout_ms, struct szc_conn **conn);
+
+/*
+ * Takes a connected TCP socket (accepted elsewhere, handed over by another process). On success the descriptor is the
+ * engine's and is closed with the connection; on failure it stays the caller's. Bytes already read from it are lost to us.
+ * Receiving begins with the next szc_rx_wait(), so that a layer can be attached first. Errors: SZC_E_LIMIT, -ENOTSOCK,
+ * -ENOTCONN.
+ */
+SZC_API int szc_rx_adopt(struct szc_rx *rx, int fd, struct szc_conn **conn);
+
+/* The user's pointer, NULL until set. */
+SZC_API void szc_conn_set_user(struct szc_conn *conn, void *user);
+SZC_API void *szc_conn_user(const struct szc_conn *conn);
+
+/* The descriptor, for getsockopt and getpeername; it stays the engine's. */
+SZC_API int szc_conn_fd(const struct szc_conn *conn);
+SZC_API struct szc_rx *szc_conn_rx(const struct szc_conn *conn);
+
+/*
+ * Queues payload. Returns how many bytes were taken, from 0 to all; less than all means that the queue is at its limit and
+ * an SZC_EV_WRITABLE will follow. The memory is the caller's again at once.
+ * Errors: SZC_E_STATE before SZC_EV_READY, after szc_conn_shutdown() or after an error; -ENOMEM.
+ */
+SZC_API ssize_t szc_conn_send(struct szc_conn *conn, const struct iovec *iov, int iovcnt);
+
+/* Bytes in the send queue that the kernel did not take yet. */
+SZC_API size_t szc_conn_unsent(const struct szc_conn *conn);
+
+/* Ends our direction after what is queued (TLS: close_notify, then FIN). SZC_EV_SENT follows. Receiving goes on. */
+SZC_API int szc_conn_shutdown(struct szc_conn *conn);
+
+/*
+ * Ends the connection now: what is queued is lost, what was not delivered is dropped. Views out stay valid. The handle is
+ * dead after the call, and no event names it any more.
+ */
+SZC_API void szc_conn_close(struct szc_conn *conn);
+
+/* Why the connection died, as a sentence; "" if it did not. */
+SZC_API const char *szc_conn_last_error(const struct szc_conn *conn);
+SZC_API void szc_conn_trips(const struct szc_conn *conn, struct szc_trips *trips);
+
+/*
+ * Blocking helpers for one connection. Events of other connections are kept for szc_rx_wait().
+ *
+ * szc_conn_wait_ready(): 0 when payload can flow, or the connection's error.
+ * szc_conn_recv(): 1 and a view, 0 at the proper end, SZC_E_TIMEOUT, or the connection's error.
+ */
+SZC_API int szc_conn_wait_ready(struct szc_conn *conn, int timeout_ms);
+SZC_API int szc_conn_recv(struct szc_conn *conn, struct szc_view **view, int timeout_ms);
+
+/* szc_conn_send_all(): 0 when all of it is queued (not yet sent), SZC_E_TIMEOUT, or the connection's error. */
+SZC_API int szc_conn_send_all(struct szc_conn *conn, const void *data, size_t len, int timeout_ms);
+
+/* ------------------------------------------------------------------------------------------------ views */
+
+/*
+ * Payload in the area, in order. The bytes may be read and written by the holder until the release; nobody else touches
+ * them. Views are released in any order, from any thread, also after their connection is gone; a release takes no lock.
+ * An engine that sleeps starved is woken by it. Releasing more often than held ends the process with a message.
+ */
+SZC_API const struct iovec *szc_view_iov(const struct szc_view *view, int *iovcnt);
+SZC_API size_t szc_view_size(const struct szc_view *view);
+SZC_API void szc_view_retain(struct szc_view *view);
+SZC_API void szc_view_release(struct szc_view *view);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
