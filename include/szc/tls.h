@@ -11,7 +11,7 @@
 #ifndef SZC_TLS_H
 #define SZC_TLS_H
 
-#include <openssl/types.h>
+#include <openssl/ssl.h>
 #include <szc/rx.h>
 
 #ifdef __cplusplus
