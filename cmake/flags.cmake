@@ -2,7 +2,8 @@
 # Compiler flags of everything in the tree, as one interface target.
 
 add_library(szc_flags INTERFACE)
-target_compile_definitions(szc_flags INTERFACE _GNU_SOURCE)
+# Empty, as a source that says so itself has it.
+target_compile_definitions(szc_flags INTERFACE _GNU_SOURCE=)
 target_compile_options(szc_flags INTERFACE
 	-Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wwrite-strings -Wvla
 	$<$<BOOL:${SZC_WERROR}>:-Werror>)
