@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* accept4 */
+#include "engine.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "address.h"
+
+enum { BACKLOG = 511, ACCEPT_BATCH = 64, RETRY_MS = 100 };
+
+static void hold(struct szc_listener *listener, bool held)
+{
+	if (listener->held == held)
+		return;
+	listener->held = held;
+	if (held) {
+		listener->rx->stats.accepts_held++;
+		listener->rx->starved++;
+	} else {
+		listener->rx->starved--;
+	}
+}
+
+/* 1 if a connection was taken, 0 if there is none now or no slot for one. */
+static int accept_one(struct szc_listener *listener)
+{
+	struct szc_rx *rx = listener->rx;
+	struct szc_conn *conn;
+	int fd;
+
+	if (rx->slots_used == rx->options.max_connections) {
+		hold(listener, true);
+		return 0;
+	}
+	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+		/* Level-triggered interest in a backlog that cannot be served would spin: look again a little later. */
+		szc_rx_fail(rx, -errno, "a connection waits unaccepted: %s", strerror(errno));
+		hold(listener, true);
+		szc_rx_timer_set(rx, rx->now_ms + RETRY_MS);
+		return 0;
+	}
+	if (fd < 0)
+		return errno == ECONNABORTED || errno == EINTR;
+	if (szc_conn_open(rx, fd, &conn)) {
+		close(fd);
+		return 0;
+	}
+	conn->listener = listener;
+	conn->accepted_due = true;
+	return 1;
+}
+
+static void incoming(struct szc_watch *watch)
+{
+	struct szc_listener *listener = watch->owner;
+	int i;
+
+	if (watch->doomed) {
+		close(listener->fd);
+		free(listener);
+		return;
+	}
+	for (i = 0; i < ACCEPT_BATCH && accept_one(listener); i++)
+		;
+	if (!listener->held)
+		listener->rx->ops->watch(listener->rx, watch);
+}
+
+void szc_listener_resume(struct szc_rx *rx)
+{
+	struct szc_listener *listener;
+
+	for (listener = rx->listeners; listener; listener = listener->next) {
+		if (!listener->held)
+			continue;
+		hold(listener, false);
+		rx->ops->watch(rx, &listener->incoming);
+	}
+}
+
+static int bind_and_listen(const struct addrinfo *address, const struct szc_listen_options *options)
+{
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1, off = 0, saved;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (options->reuse_port)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (address->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (!bind(fd, address->ai_addr, address->ai_addrlen) &&
+	    !listen(fd, options->backlog ? options->backlog : BACKLOG))
+		return fd;
+	saved = errno;
+	close(fd);
+	return -saved;
+}
+
+static unsigned port_of(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len))
+		return 0;
+	if (address.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+	return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+static int fail_listen(struct szc_rx *rx, const char *address, int error)
+{
+	const char *hint = "";
+
+	if (error == -EADDRINUSE)
+		hint = ": another program listens there; choose another port, or 0 for a free one";
+	else if (error == -EACCES)
+		hint = ": ports below 1024 need root or CAP_NET_BIND_SERVICE";
+	else if (error == -EADDRNOTAVAIL)
+		hint = ": this machine does not have that address";
+	return szc_rx_fail(rx, error, "cannot listen on %s: %s%s", address, strerror(-error), hint);
+}
+
+int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_listen_options *options,
+                  struct szc_listener **out)
+{
+	struct szc_listen_options chosen = {0};
+	struct szc_listener *listener;
+	struct addrinfo *found, *at;
+	int fd = -EADDRNOTAVAIL, error;
+	char why[200];
+
+	if (options)
+		memcpy(&chosen, options, options->size < sizeof(chosen) ? options->size : sizeof(chosen));
+	if (szc_address_resolve(address, true, &found, why, sizeof(why)))
+		return szc_rx_fail(rx, SZC_E_ADDRESS, "%s", why);
+	for (at = found; at && fd < 0; at = at->ai_next)
+		fd = bind_and_listen(at, &chosen);
+	freeaddrinfo(found);
+	if (fd == -EAFNOSUPPORT && address[0] == ':') {
+		/* No IPv6 on this machine: IPv4 alone is what ":PORT" means here. */
+		struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(address + 1))};
+		struct addrinfo plain = {.ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any, .ai_addrlen = sizeof(any)};
+
+		fd = bind_and_listen(&plain, &chosen);
+	}
+	if (fd < 0)
+		return fail_listen(rx, address, fd);
+	listener = calloc(1, sizeof(*listener));
+	if (!listener) {
+		close(fd);
+		return szc_rx_fail(rx, -ENOMEM, "no memory for a listener");
+	}
+	listener->rx = rx;
+	listener->fd = fd;
+	listener->port = port_of(fd);
+	listener->incoming = (struct szc_watch){.fd = fd, .fired = incoming, .owner = listener};
+	error = rx->ops->watch(rx, &listener->incoming);
+	if (error) {
+		close(fd);
+		free(listener);
+		return szc_rx_fail(rx, error, "cannot watch a listening socket: %s", strerror(-error));
+	}
+	listener->next = rx->listeners;
+	rx->listeners = listener;
+	if (out)
+		*out = listener;
+	return 0;
+}
+
+unsigned szc_listener_port(const struct szc_listener *listener)
+{
+	return listener->port;
+}
+
+void szc_listener_close(struct szc_listener *listener)
+{
+	struct szc_listener **at;
+	struct szc_rx *rx;
+	unsigned i;
+
+	if (!listener)
+		return;
+	rx = listener->rx;
+	hold(listener, false);
+	for (at = &rx->listeners; *at != listener; at = &(*at)->next)
+		;
+	*at = listener->next;
+	for (i = 0; i < rx->slots_made; i++)
+		if (rx->conns[i]->listener == listener)
+			rx->conns[i]->listener = NULL;
+	rx->ops->unwatch(rx, &listener->incoming);
+}
+
+void szc_listener_free_all(struct szc_rx *rx)
+{
+	while (rx->listeners)
+		szc_listener_close(rx->listeners);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "refill.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "view.h"
+
+int szc_refill_open(struct szc_refill *refill, unsigned count, uint8_t *base, size_t buffer_size)
+{
+	unsigned i;
+
+	refill->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (refill->wake_fd < 0)
+		return -errno;
+	refill->frags = calloc(count, sizeof(*refill->frags));
+	if (!refill->frags) {
+		close(refill->wake_fd);
+		return -ENOMEM;
+	}
+	refill->count = count;
+	for (i = count; i-- > 0;) {
+		refill->frags[i].buffer = i;
+		refill->frags[i].cap = (uint32_t)buffer_size;
+		if (buffer_size)
+			refill->frags[i].base = base + i * buffer_size;
+		szc_refill_put(refill, &refill->frags[i]);
+	}
+	return 0;
+}
+
+void szc_refill_close(struct szc_refill *refill)
+{
+	if (!refill->frags)
+		return;
+	free(refill->frags);
+	refill->frags = NULL;
+	close(refill->wake_fd);
+}
+
+struct szc_frag *szc_refill_take(struct szc_refill *refill, struct szc_conn *conn)
+{
+	struct szc_frag *frag = refill->free;
+
+	if (!frag)
+		return NULL;
+	refill->free = frag->next_free;
+	refill->free_count--;
+	frag->conn = conn;
+	frag->len = 0;
+	return frag;
+}
+
+void szc_refill_put(struct szc_refill *refill, struct szc_frag *frag)
+{
+	frag->next_free = refill->free;
+	refill->free = frag;
+	refill->free_count++;
+}
+
+void szc_refill_return(struct szc_refill *refill, struct szc_view *view)
+{
+	uint64_t one = 1;
+	ssize_t done;
+
+	view->next = atomic_load_explicit(&refill->returned, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak(&refill->returned, &view->next, view))
+		;
+	if (!atomic_load(&refill->wake_wanted) || !atomic_exchange(&refill->wake_wanted, false))
+		return;
+	/* Only a counter at its ceiling refuses a write: then the engine is being woken already. */
+	done = write(refill->wake_fd, &one, sizeof(one));
+	(void)done;
+}
+
+struct szc_view *szc_refill_returned(struct szc_refill *refill)
+{
+	if (!atomic_load_explicit(&refill->returned, memory_order_relaxed))
+		return NULL;
+	return atomic_exchange(&refill->returned, NULL);
+}
+
+bool szc_refill_sleep(struct szc_refill *refill)
+{
+	/* Sequentially consistent on both sides: either we see the view, or its releaser sees that we want to be woken. */
+	atomic_store(&refill->wake_wanted, true);
+	return !atomic_load(&refill->returned);
+}
+
+void szc_refill_awake(struct szc_refill *refill)
+{
+	if (atomic_load_explicit(&refill->wake_wanted, memory_order_relaxed))
+		atomic_store(&refill->wake_wanted, false);
+}
