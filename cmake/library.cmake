@@ -48,6 +48,7 @@ endfunction()
 # TEMPORARY while the sources are being written: leaves out of a list what does not exist yet.
 function(szc_existing list_name)
 	set(found "")
+	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR})
 	foreach(source IN LISTS ${list_name})
 		if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source})
 			list(APPEND found ${source})
