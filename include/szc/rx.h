@@ -154,6 +154,7 @@ struct szc_listen_options {
 
 /*
  * Listens on "ADDR:PORT", "[ADDR6]:PORT" or ":PORT" (both families); port 0 takes a free one, szc_listener_port() tells.
+ * `listener` may be NULL: it is closed with the engine.
  * Accepting waits while the engine has no connection slot free; the peers queue in the kernel's backlog.
  * Errors: SZC_E_ADDRESS, -EADDRINUSE, -EACCES (port below 1024), -EADDRNOTAVAIL.
  */
