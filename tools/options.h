@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line, parsed by argp(3). */
+#ifndef TOOLS_OPTIONS_H
+#define TOOLS_OPTIONS_H
+
+#include <stddef.h>
+#include <szc/tls.h>
+
+struct options {
+	const char *listen;      /* recv, echo: ADDR:PORT */
+	const char *connect;     /* send: HOST:PORT */
+	const char *file;        /* send: what is sent; "-" is standard input */
+	const char *out;         /* recv; NULL: count and drop */
+	const char *cert;        /* server's certificate, or a client's own */
+	const char *key;         /* ... and its key */
+	const char *ca;          /* send: whom to trust */
+	const char *client_ca;   /* recv, echo: clients must show a certificate of this authority */
+	const char *server_name; /* send: name to ask for and to verify instead of HOST */
+	const char *alpn;
+	const char *ciphersuites;
+	const char *port_file;
+	enum szc_backend backend;
+	enum szc_tls_sending sending;
+	size_t area_size;
+	size_t buffer_size;
+	unsigned max_connections;
+	int handshake_timeout; /* ms; 0: the library's default, -1: none */
+	int idle_timeout;
+	bool insecure;
+	bool copy_first;
+	bool once;
+	bool json;
+	bool verbose;
+};
+
+/* Each reads argv[0] as "zcrx-tls COMMAND". Ends the program on --help, --version and mistakes (EXIT_USAGE). */
+void options_parse_recv(struct options *options, int argc, char **argv);
+void options_parse_send(struct options *options, int argc, char **argv);
+void options_parse_echo(struct options *options, int argc, char **argv);
+
+#endif
