@@ -10,7 +10,8 @@ fi
 project_files '*' >"$SZC_TMP/files"
 while read -r script; do
 	if head -n 1 "$script" | tr -d '\0' | grep -qE '^#!.*\b(ba)?sh$' || [ "${script%.bash}" != "$script" ]; then
-		check "shellcheck $script" shellcheck -x "$script"
+		# SC2317: functions that `check` calls look unreachable to it.
+		check "shellcheck $script" shellcheck -x -e SC2317 "$script"
 	fi
 done <"$SZC_TMP/files"
 done_testing

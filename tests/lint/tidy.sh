@@ -17,7 +17,7 @@ printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -I{} bash -c '
 	- {} "$SZC_TMP/tidy/{}.log" 2>/dev/null
 for source in "${sources[@]}"; do
 	if [ -e "$SZC_TMP/tidy/$source.log.bad" ]; then
-		not_ok "clang-tidy $source" "$(grep -E 'error|warning|note' "$SZC_TMP/tidy/$source.log")"
+		not_ok "clang-tidy $source" "$(grep -E '(error|warning|note): ' "$SZC_TMP/tidy/$source.log")"
 	elif [ -e "$SZC_TMP/tidy/$source.log" ]; then
 		ok "clang-tidy $source"
 	else
