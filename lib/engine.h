@@ -101,6 +101,7 @@ struct szc_rx {
 	struct szc_conn *ready_head;
 	struct szc_conn *ready_tail;
 	struct szc_listener *listeners;
+	unsigned listeners_alive; /* those included that were closed and that the backend still refers to */
 
 	struct szc_watch wake;
 	struct szc_watch timer;

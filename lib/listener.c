@@ -64,6 +64,7 @@ static void incoming(struct szc_watch *watch)
 
 	if (watch->doomed) {
 		close(listener->fd);
+		listener->rx->listeners_alive--;
 		free(listener);
 		return;
 	}
@@ -172,6 +173,7 @@ int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_liste
 	}
 	listener->next = rx->listeners;
 	rx->listeners = listener;
+	rx->listeners_alive++;
 	if (out)
 		*out = listener;
 	return 0;

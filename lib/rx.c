@@ -233,7 +233,7 @@ int szc_rx_open(struct szc_rx **out, const struct szc_rx_options *options)
 
 int szc_rx_close(struct szc_rx *rx)
 {
-	unsigned i, pending;
+	unsigned i;
 
 	if (!rx)
 		return 0;
@@ -247,7 +247,7 @@ int szc_rx_close(struct szc_rx *rx)
 			szc_conn_close(rx->conns[i]);
 	rx->ops->unwatch(rx, &rx->wake);
 	rx->ops->unwatch(rx, &rx->timer);
-	for (pending = rx->slots_used; pending; pending = rx->slots_used)
+	while (rx->slots_used || rx->listeners_alive)
 		rx->ops->wait(rx, 10);
 	release_all(rx);
 	return 0;
