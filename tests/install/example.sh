@@ -27,8 +27,8 @@ check "the example has 30 lines or so" test "$(wc -l <"$SZC_SOURCE/examples/rece
 check "a certificate" openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
 	-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem
 
-# Nothing but letters: s_client takes a line that begins with Q or R for a command.
-head -c 6000000 /dev/urandom | base64 -w 0 | tr -dc "[:lower:]" >sent
+# Digits only: s_client takes what it reads for a command if that begins with Q, R, K or k.
+head -c 1500000 /dev/urandom | od -An -v -tu1 | tr -d ' \n' >sent
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 LD_LIBRARY_PATH=$libdir ./receive cert.pem key.pem "127.0.0.1:$port" >received 2>receive.err &
 receiver=$!
