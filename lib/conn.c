@@ -67,9 +67,9 @@ int szc_conn_open(struct szc_rx *rx, int fd, struct szc_conn **out)
 
 	if (rx->slots_used == rx->options.max_connections)
 		return szc_rx_fail(rx, SZC_E_LIMIT,
-		                   "all %u connection slots are in use (closed connections count until their views are "
-		                   "released); raise max_connections or release views",
-		                   rx->options.max_connections);
+				   "all %u connection slots are in use (closed connections count until their views are "
+				   "released); raise max_connections or release views",
+				   rx->options.max_connections);
 	conn = free_slot(rx);
 	if (!conn)
 		return szc_rx_fail(rx, -ENOMEM, "no memory for a connection");
@@ -264,8 +264,8 @@ void szc_conn_expire(struct szc_conn *conn, uint64_t now_ms, uint64_t *next_ms)
 		return;
 	if (at && now_ms >= at) {
 		snprintf(conn->error_text, sizeof(conn->error_text),
-		         "the handshake was not finished within %d ms (handshake_timeout)",
-		         conn->rx->options.handshake_timeout);
+			 "the handshake was not finished within %d ms (handshake_timeout)",
+			 conn->rx->options.handshake_timeout);
 		szc_conn_kill(conn, SZC_E_TIMEOUT);
 		return;
 	}
@@ -276,7 +276,7 @@ void szc_conn_expire(struct szc_conn *conn, uint64_t now_ms, uint64_t *next_ms)
 		at = conn->active_ms + (uint64_t)idle;
 		if (now_ms >= at) {
 			snprintf(conn->error_text, sizeof(conn->error_text),
-			         "no payload moved for %d ms (idle_timeout)", idle);
+				 "no payload moved for %d ms (idle_timeout)", idle);
 			szc_conn_kill(conn, SZC_E_TIMEOUT);
 			return;
 		}

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-	RING_ENTRIES = 8, /* buffers posted at once; few, so that the same ones stay in the cache */
+	RING_ENTRIES = 8,  /* buffers posted at once; few, so that the same ones stay in the cache */
 	RING_BYTES = 4096, /* its memory is registered by whole pages */
 };
 
@@ -50,7 +50,7 @@ static int copy_attach(struct szc_conn *conn)
 	if (error) {
 		free(copy);
 		return szc_rx_fail(conn->rx, error, "the kernel refused a connection's buffer ring: %s%s",
-		                   strerror(-error), error == -ENOMEM ? " (ulimit -l?)" : "");
+				   strerror(-error), error == -ENOMEM ? " (ulimit -l?)" : "");
 	}
 	conn->backend_state = copy;
 	return 0;

@@ -35,33 +35,33 @@ struct szc_conn {
 	bool writable_due;
 	bool sent_due;
 
-	bool ready;         /* payload may flow */
-	bool fin;           /* TCP ended */
-	bool ended;         /* the layer saw the proper end */
+	bool ready; /* payload may flow */
+	bool fin;   /* TCP ended */
+	bool ended; /* the layer saw the proper end */
 	bool eof_told;
 	bool error_told;
-	bool shut;          /* the application ended our direction */
+	bool shut; /* the application ended our direction */
 	bool fin_sent;
-	bool send_refused;  /* a send took less than all */
-	bool write_armed;   /* the backend will say when the socket takes more */
-	bool stopped;       /* the backend receives no more */
-	bool parked;        /* at its quota: the backend has no buffer to fill */
-	bool view_starved;  /* as many views out as its quota: nothing is delivered */
-	bool gone;          /* the backend let go */
+	bool send_refused; /* a send took less than all */
+	bool write_armed;  /* the backend will say when the socket takes more */
+	bool stopped;      /* the backend receives no more */
+	bool parked;       /* at its quota: the backend has no buffer to fill */
+	bool view_starved; /* as many views out as its quota: nothing is delivered */
+	bool gone;         /* the backend let go */
 
-	bool listed;        /* on rx->ready */
+	bool listed; /* on rx->ready */
 	struct szc_conn *next_ready;
 	struct szc_conn *next_free;
 
 	unsigned quota;
-	unsigned held;      /* buffers in input and views */
-	unsigned posted;    /* buffers the backend may fill */
+	unsigned held;   /* buffers in input and views */
+	unsigned posted; /* buffers the backend may fill */
 	unsigned views_out;
 
 	struct szc_input input;
 	struct szc_view *building;
 	struct szc_sendq sendq;
-	size_t farewell;    /* bytes of the send queue that carry no payload, once shut */
+	size_t farewell; /* bytes of the send queue that carry no payload, once shut */
 
 	const struct szc_layer_ops *layer;
 	void *layer_state;
@@ -89,14 +89,14 @@ struct szc_rx {
 	const struct szc_backend_ops *ops;
 	void *backend_state;
 	struct szc_area area;
-	uint8_t *buffers;  /* where in the area they begin */
+	uint8_t *buffers; /* where in the area they begin */
 	struct szc_refill refill;
 	struct szc_view *free_views;
 
 	struct szc_conn **conns; /* by slot; made when first used, kept until close */
 	unsigned slots_made;
 	unsigned slots_used;
-	unsigned starved;  /* connections and listeners that a returned view could let go on */
+	unsigned starved; /* connections and listeners that a returned view could let go on */
 	struct szc_conn *free_conns;
 	struct szc_conn *ready_head;
 	struct szc_conn *ready_tail;

@@ -132,7 +132,7 @@ static int fail_listen(struct szc_rx *rx, const char *address, int error)
 }
 
 int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_listen_options *options,
-                  struct szc_listener **out)
+		  struct szc_listener **out)
 {
 	struct szc_listen_options chosen = {0};
 	struct szc_listener *listener;
@@ -150,7 +150,8 @@ int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_liste
 	if (fd == -EAFNOSUPPORT && address[0] == ':') {
 		/* No IPv6 on this machine: IPv4 alone is what ":PORT" means here. */
 		struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(address + 1))};
-		struct addrinfo plain = {.ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any, .ai_addrlen = sizeof(any)};
+		struct addrinfo plain = {
+			.ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any, .ai_addrlen = sizeof(any)};
 
 		fd = bind_and_listen(&plain, &chosen);
 	}

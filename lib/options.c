@@ -10,8 +10,8 @@ enum {
 	QUOTA_DEFAULT = 8,
 	BUFFER_MIN = 4096,
 	BUFFER_MAX = 1 << 20,
-	BUFFER_FEW = 64 * 1024,  /* up to CONNECTIONS: most 16 KiB records lie in one piece */
-	BUFFER_MANY = 16 * 1024, /* above: a connection's share matters more */
+	BUFFER_FEW = 64 * 1024,       /* up to CONNECTIONS: most 16 KiB records lie in one piece */
+	BUFFER_MANY = 16 * 1024,      /* above: a connection's share matters more */
 	RECORD_MAX = 5 + 16384 + 256, /* RFC 8446 5.2, the largest that can wait for its end */
 	SEND_LIMIT = 1 << 20,
 	HANDSHAKE_MS = 10000,
@@ -33,21 +33,24 @@ static int check(struct szc_rx *rx)
 	size_t buffers = o->area_size / o->buffer_size;
 
 	if (buffers > UINT32_MAX / 2)
-		return szc_rx_fail(rx, SZC_E_OPTION, "area_size %zu is more than this library can number", o->area_size);
+		return szc_rx_fail(rx, SZC_E_OPTION, "area_size %zu is more than this library can number",
+				   o->area_size);
 	if (!o->quota_buffers)
 		o->quota_buffers = (unsigned)(buffers / o->max_connections);
 	if (o->quota_buffers < floor)
-		return szc_rx_fail(rx, SZC_E_OPTION,
-		                   "a quota of %u buffers of %zu bytes a connection is less than the %u that one TLS record "
-		                   "may need: raise area_size to %zu, or lower max_connections (%u)",
-		                   o->quota_buffers, o->buffer_size, floor,
-		                   (size_t)floor * o->buffer_size * o->max_connections, o->max_connections);
+		return szc_rx_fail(
+			rx, SZC_E_OPTION,
+			"a quota of %u buffers of %zu bytes a connection is less than the %u that one TLS record "
+			"may need: raise area_size to %zu, or lower max_connections (%u)",
+			o->quota_buffers, o->buffer_size, floor, (size_t)floor * o->buffer_size * o->max_connections,
+			o->max_connections);
 	if ((size_t)o->quota_buffers * o->max_connections > buffers)
-		return szc_rx_fail(rx, SZC_E_OPTION,
-		                   "%u connections with a quota of %u buffers of %zu bytes do not fit into an area of %zu: "
-		                   "raise area_size to %zu",
-		                   o->max_connections, o->quota_buffers, o->buffer_size, o->area_size,
-		                   (size_t)o->quota_buffers * o->max_connections * o->buffer_size);
+		return szc_rx_fail(
+			rx, SZC_E_OPTION,
+			"%u connections with a quota of %u buffers of %zu bytes do not fit into an area of %zu: "
+			"raise area_size to %zu",
+			o->max_connections, o->quota_buffers, o->buffer_size, o->area_size,
+			(size_t)o->quota_buffers * o->max_connections * o->buffer_size);
 	return 0;
 }
 
@@ -57,26 +60,28 @@ int szc_options_fill(struct szc_rx *rx, const struct szc_rx_options *given)
 
 	if (given) {
 		if (given->size < offsetof(struct szc_rx_options, max_connections))
-			return szc_rx_fail(rx, SZC_E_OPTION, "options->size is not set: write sizeof(struct szc_rx_options)");
+			return szc_rx_fail(rx, SZC_E_OPTION,
+					   "options->size is not set: write sizeof(struct szc_rx_options)");
 		memcpy(o, given, given->size < sizeof(*o) ? given->size : sizeof(*o));
 	}
 	o->size = sizeof(*o);
 	o->error = NULL;
 	o->error_size = 0;
 	if ((unsigned)o->backend > SZC_BACKEND_NODEV || (unsigned)o->pages > SZC_PAGES_PLAIN)
-		return szc_rx_fail(rx, SZC_E_OPTION, "backend %d or pages %d is not one of the values in rx.h", (int)o->backend,
-		                   (int)o->pages);
+		return szc_rx_fail(rx, SZC_E_OPTION, "backend %d or pages %d is not one of the values in rx.h",
+				   (int)o->backend, (int)o->pages);
 	if (!o->max_connections)
 		o->max_connections = CONNECTIONS;
 	if (o->max_connections > CONNECTIONS_MAX)
-		return szc_rx_fail(rx, SZC_E_OPTION, "max_connections %u is above %d", o->max_connections, CONNECTIONS_MAX);
+		return szc_rx_fail(rx, SZC_E_OPTION, "max_connections %u is above %d", o->max_connections,
+				   CONNECTIONS_MAX);
 	if (!o->buffer_size)
 		o->buffer_size = o->max_connections > CONNECTIONS ? BUFFER_MANY : BUFFER_FEW;
 	if (o->backend == SZC_BACKEND_NODEV)
 		o->buffer_size = BUFFER_MIN; /* the kernel's fall-back copies page by page */
 	if (o->buffer_size < BUFFER_MIN || o->buffer_size > BUFFER_MAX || (o->buffer_size & (o->buffer_size - 1)))
-		return szc_rx_fail(rx, SZC_E_OPTION, "buffer_size %zu is not a power of two from %d to %d", o->buffer_size,
-		                   BUFFER_MIN, BUFFER_MAX);
+		return szc_rx_fail(rx, SZC_E_OPTION, "buffer_size %zu is not a power of two from %d to %d",
+				   o->buffer_size, BUFFER_MIN, BUFFER_MAX);
 	if (!o->area_size) {
 		unsigned quota = o->quota_buffers ? o->quota_buffers : QUOTA_DEFAULT;
 
@@ -96,8 +101,8 @@ void szc_options_describe(struct szc_rx *rx, const char *why)
 	const struct szc_rx_options *o = &rx->options;
 
 	snprintf(rx->describe, sizeof(rx->describe),
-	         "backend: %s\n%sarea: %zu KiB of %s, %zu buffers of %zu KiB\n"
-	         "connections: at most %u, %u buffers each\n",
-	         rx->ops->name, why, rx->area.size / 1024, rx->area.pages, o->area_size / o->buffer_size,
-	         o->buffer_size / 1024, o->max_connections, o->quota_buffers);
+		 "backend: %s\n%sarea: %zu KiB of %s, %zu buffers of %zu KiB\n"
+		 "connections: at most %u, %u buffers each\n",
+		 rx->ops->name, why, rx->area.size / 1024, rx->area.pages, o->area_size / o->buffer_size,
+		 o->buffer_size / 1024, o->max_connections, o->quota_buffers);
 }

@@ -126,7 +126,7 @@ ssize_t szc_conn_send(struct szc_conn *conn, const struct iovec *iov, int iovcnt
 	}
 	limit -= conn->sendq.bytes;
 	taken = conn->layer ? conn->layer->send(conn, conn->layer_state, iov, iovcnt, limit)
-	                    : plain_send(conn, iov, iovcnt, limit);
+			    : plain_send(conn, iov, iovcnt, limit);
 	if (taken < 0) {
 		/* A half-queued message cannot be taken back: the stream is not what the caller meant any more. */
 		szc_conn_kill(conn, (int)taken);

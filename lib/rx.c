@@ -127,10 +127,10 @@ static int open_area(struct szc_rx *rx)
 
 	error = szc_area_map(&rx->area, overhead + o->area_size, o->pages);
 	if (error)
-		return szc_rx_fail(rx, error, "cannot map an area of %zu bytes%s: %s", o->area_size,
-		                   o->pages == SZC_PAGES_HUGE ? " of reserved huge pages (see /proc/sys/vm/nr_hugepages)"
-		                                              : "",
-		                   strerror(-error));
+		return szc_rx_fail(
+			rx, error, "cannot map an area of %zu bytes%s: %s", o->area_size,
+			o->pages == SZC_PAGES_HUGE ? " of reserved huge pages (see /proc/sys/vm/nr_hugepages)" : "",
+			strerror(-error));
 	rx->buffers = rx->area.base + overhead;
 	error = szc_refill_open(&rx->refill, buffers, rx->buffers, rx->ops->exclusive_buffers ? o->buffer_size : 0);
 	if (error)
@@ -240,7 +240,7 @@ int szc_rx_close(struct szc_rx *rx)
 	szc_rx_drain(rx);
 	if (rx->stats.views_out)
 		return szc_rx_fail(rx, SZC_E_VIEWS_OUT, "%u views are still with the application; release them first",
-		                   rx->stats.views_out);
+				   rx->stats.views_out);
 	szc_listener_free_all(rx);
 	for (i = 0; i < rx->slots_made; i++)
 		if (rx->conns[i]->state == SZC_CONN_OPEN)

@@ -135,7 +135,7 @@ int szc_sendq_flush(struct szc_sendq *sendq, int fd, uint64_t *sent)
 			return SZC_SENDQ_AT_HOOK;
 		if (iov.iov_len) {
 			done = chunk->kind == SZC_CHUNK_TYPED ? send_typed(fd, &iov, chunk->record_type)
-			                                      : send_plain(fd, &iov, 1);
+							      : send_plain(fd, &iov, 1);
 			if (done == -EAGAIN)
 				return SZC_SENDQ_BLOCKED;
 			if (done < 0)

@@ -106,7 +106,8 @@ size_t szc_view_size(const struct szc_view *view)
 /* Going on would hand one buffer to two owners: somebody's plaintext to somebody else. */
 static _Noreturn void misused(const char *what)
 {
-	fprintf(stderr, "szc: a view was %s after its last reference was released; that is a bug in the program\n", what);
+	fprintf(stderr, "szc: a view was %s after its last reference was released; that is a bug in the program\n",
+		what);
 	abort();
 }
 

@@ -149,7 +149,7 @@ static int load_files(SSL_CTX *ssl_ctx, const struct szc_tls_options *o)
 		return fail(o, SZC_E_TLS_CONFIG, "key %s: %s", o->key_file, openssl_reason());
 	if (o->key_file && SSL_CTX_check_private_key(ssl_ctx) != 1)
 		return fail(o, SZC_E_TLS_CONFIG, "key %s does not belong to certificate %s", o->key_file,
-		            o->cert_file ? o->cert_file : "(none given)");
+			    o->cert_file ? o->cert_file : "(none given)");
 	if (o->ca_file && SSL_CTX_load_verify_locations(ssl_ctx, o->ca_file, NULL) != 1)
 		return fail(o, SZC_E_TLS_CONFIG, "trust file %s: %s", o->ca_file, openssl_reason());
 	if (!o->ca_file && o->role == SZC_TLS_CLIENT && !o->insecure)
@@ -167,8 +167,8 @@ static int encode_alpn(struct szc_tls_ctx *ctx, const struct szc_tls_options *o)
 		size_t len = strcspn(at, ",");
 
 		if (!len || len > 255 || ctx->alpn_len + 1 + len > sizeof(ctx->alpn))
-			return fail(o, SZC_E_OPTION, "alpn \"%s\": names of 1 to 255 bytes, 255 in all, joined by commas",
-			            o->alpn);
+			return fail(o, SZC_E_OPTION,
+				    "alpn \"%s\": names of 1 to 255 bytes, 255 in all, joined by commas", o->alpn);
 		ctx->alpn[ctx->alpn_len++] = (uint8_t)len;
 		memcpy(ctx->alpn + ctx->alpn_len, at, len);
 		ctx->alpn_len += len;
@@ -178,7 +178,7 @@ static int encode_alpn(struct szc_tls_ctx *ctx, const struct szc_tls_options *o)
 }
 
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-                       unsigned in_len, void *arg)
+		       unsigned in_len, void *arg)
 {
 	struct szc_tls_ctx *ctx = arg;
 	unsigned char *chosen;
@@ -216,9 +216,9 @@ static int check_ciphersuites(struct szc_tls_ctx *ctx, const struct szc_tls_opti
 
 		if (!szc_suite_by_name(at, len))
 			return fail(o, SZC_E_TLS_CIPHER,
-			            "cipher suite \"%.*s\" is none of TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, "
-			            "TLS_CHACHA20_POLY1305_SHA256",
-			            (int)len, at);
+				    "cipher suite \"%.*s\" is none of TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, "
+				    "TLS_CHACHA20_POLY1305_SHA256",
+				    (int)len, at);
 		if (!at[len])
 			break;
 		at += len + 1;
@@ -274,7 +274,8 @@ static int build(struct szc_tls_ctx *ctx, const struct szc_tls_options *o)
 		return error;
 	if (o->ssl_ctx) {
 		if (o->cert_file || o->key_file || o->ca_file)
-			return fail(o, SZC_E_OPTION, "certificates and trust are set on your own SSL_CTX, not beside it");
+			return fail(o, SZC_E_OPTION,
+				    "certificates and trust are set on your own SSL_CTX, not beside it");
 		if (SSL_CTX_up_ref(o->ssl_ctx) != 1)
 			return -ENOMEM;
 		ctx->ssl_ctx = o->ssl_ctx;

@@ -38,9 +38,9 @@ static int fail_alert(struct szc_conn *conn, int alert)
 {
 	if (alert == SSL_AD_PROTOCOL_VERSION)
 		return szc_layer_fail(conn, SZC_E_TLS_VERSION,
-		                      "the peer refused TLS 1.3, the only version this library speaks");
+				      "the peer refused TLS 1.3, the only version this library speaks");
 	return szc_layer_fail(conn, SZC_E_TLS_ALERT, "the peer refused the handshake with alert %s (%d)",
-	                      szc_alert_name((uint8_t)alert), alert);
+			      szc_alert_name((uint8_t)alert), alert);
 }
 
 /* OpenSSL's reasons, sorted into ours. */
@@ -58,17 +58,17 @@ static int fail_handshake(struct szc_conn *conn, struct szc_tls *tls)
 	case SSL_R_WRONG_SSL_VERSION:
 	case SSL_R_WRONG_VERSION_NUMBER:
 		return szc_layer_fail(conn, SZC_E_TLS_VERSION,
-		                      "the peer offers no TLS 1.3, the only version this library speaks");
+				      "the peer offers no TLS 1.3, the only version this library speaks");
 	case SSL_R_CERTIFICATE_VERIFY_FAILED:
 		return szc_layer_fail(conn, SZC_E_TLS_VERIFY, "the peer's certificate was not accepted: %s",
-		                      X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl)));
+				      X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl)));
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 		return szc_layer_fail(conn, SZC_E_TLS_VERIFY, "the client showed no certificate, and one is required");
 	case SSL_R_NO_SHARED_CIPHER:
 		return szc_layer_fail(conn, SZC_E_TLS_CIPHER, "the peer offers none of the enabled cipher suites");
 	default:
 		return szc_layer_fail(conn, SZC_E_TLS_HANDSHAKE, "the TLS handshake failed: %s",
-		                      text ? text : "OpenSSL gives no reason");
+				      text ? text : "OpenSSL gives no reason");
 	}
 }
 
@@ -105,12 +105,14 @@ static int take_keys(struct szc_conn *conn, struct szc_tls *tls, uint64_t ticket
 
 	tls->suite = szc_suite_by_id((uint16_t)SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(tls->ssl)));
 	if (!tls->suite)
-		return szc_layer_fail(conn, SZC_E_TLS_CIPHER, "cipher suite %s was agreed on, which this library does not open",
-		                      SSL_get_cipher_name(tls->ssl));
+		return szc_layer_fail(conn, SZC_E_TLS_CIPHER,
+				      "cipher suite %s was agreed on, which this library does not open",
+				      SSL_get_cipher_name(tls->ssl));
 	if (tls->client_secret_len != tls->suite->secret_len || tls->server_secret_len != tls->suite->secret_len)
-		return szc_layer_fail(conn, SZC_E_TLS_CONFIG,
-		                      "OpenSSL did not log its traffic secrets: was the SSL_CTX changed during the handshake? "
-		                      "Open each one you switch to with szc_tls_ctx_open()");
+		return szc_layer_fail(
+			conn, SZC_E_TLS_CONFIG,
+			"OpenSSL did not log its traffic secrets: was the SSL_CTX changed during the handshake? "
+			"Open each one you switch to with szc_tls_ctx_open()");
 	error = szc_protect_init(&tls->rx, tls->suite, &szc_aead_evp, rx, 0, false);
 	if (!error)
 		error = szc_protect_init(&tls->tx, tls->suite, &szc_aead_evp, tx, tickets, true);
@@ -136,14 +138,16 @@ static int choose_sending(struct szc_conn *conn, struct szc_tls *tls)
 	enum szc_tls_sending sending = tls->ctx->options.sending;
 	int error;
 
-	if (sending == SZC_TLS_SEND_USER)
+	/* A kernel that cannot change keys would end the connection when the peer asks for it: not for AUTO to choose. */
+	if (sending == SZC_TLS_SEND_USER || (sending == SZC_TLS_SEND_AUTO && !szc_ktls_can_rekey()))
 		return 0;
 	error = szc_ktls_start(conn, tls);
 	if (!error || sending == SZC_TLS_SEND_AUTO)
 		return 0;
-	return szc_layer_fail(conn, SZC_E_TLS_CONFIG,
-	                      "the kernel cannot seal %s for this socket (%s): load the tls module, or choose another sending",
-	                      tls->suite->name, strerror(-error));
+	return szc_layer_fail(
+		conn, SZC_E_TLS_CONFIG,
+		"the kernel cannot seal %s for this socket (%s): load the tls module, or choose another sending",
+		tls->suite->name, strerror(-error));
 }
 
 static int hand_over(struct szc_conn *conn, struct szc_tls *tls, uint64_t tickets)
@@ -190,7 +194,8 @@ static int step(struct szc_conn *conn, struct szc_tls *tls)
 	if (wants == SSL_ERROR_SSL)
 		return fail_handshake(conn, tls);
 	return szc_layer_fail(conn, SZC_E_TLS_HANDSHAKE,
-	                      "the handshake stopped for a callback of the SSL_CTX that waits (SSL_get_error %d)", wants);
+			      "the handshake stopped for a callback of the SSL_CTX that waits (SSL_get_error %d)",
+			      wants);
 }
 
 int szc_tls_handshake_start(struct szc_conn *conn, struct szc_tls *tls)
@@ -221,10 +226,10 @@ int szc_tls_handshake_input(struct szc_conn *conn, struct szc_tls *tls)
 
 	found = szc_record_parse(iov, iovcnt, avail, &record, &alert);
 	if (found < 0)
-		return szc_tls_fatal(conn, tls, alert, found,
-		                     "what came is not a TLS record (it begins %02x %02x %02x %02x %02x): does the peer speak TLS?",
-		                     record.header[0], record.header[1], record.header[2], record.header[3],
-		                     record.header[4]);
+		return szc_tls_fatal(
+			conn, tls, alert, found,
+			"what came is not a TLS record (it begins %02x %02x %02x %02x %02x): does the peer speak TLS?",
+			record.header[0], record.header[1], record.header[2], record.header[3], record.header[4]);
 	whole = SZC_RECORD_HEADER + record.length;
 	if (!found || avail < whole)
 		return SZC_LAYER_NEED_MORE;

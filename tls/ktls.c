@@ -7,8 +7,10 @@
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #ifndef SOL_TLS
 #define SOL_TLS 282
@@ -58,6 +60,17 @@ static size_t fill(union info *info, const struct szc_protect *tx, const uint8_t
 	}
 }
 
+bool szc_ktls_can_rekey(void)
+{
+	struct utsname name;
+	int major, minor;
+
+	/* No probe tells without giving the socket to the kernel for good; 6.14 brought it (net/tls/tls_main.c). */
+	if (uname(&name) || sscanf(name.release, "%d.%d", &major, &minor) != 2)
+		return false;
+	return major > 6 || (major == 6 && minor >= 14);
+}
+
 int szc_ktls_rekey(struct szc_conn *conn, struct szc_tls *tls)
 {
 	uint8_t key[SZC_KEY_MAX];
@@ -69,7 +82,7 @@ int szc_ktls_rekey(struct szc_conn *conn, struct szc_tls *tls)
 		return error;
 	size = fill(&info, &tls->tx, key);
 	if (setsockopt(szc_conn_fd(conn), SOL_TLS, TLS_TX, &info, (socklen_t)size))
-		error = errno == EBUSY ? -EOPNOTSUPP : -errno; /* before Linux 6.14 a second key is EBUSY */
+		error = -errno;
 	OPENSSL_cleanse(key, sizeof(key));
 	OPENSSL_cleanse(&info, sizeof(info));
 	return error;

@@ -65,7 +65,7 @@ static int ticket(struct szc_conn *conn, struct szc_tls *tls, const uint8_t *mes
 	/* Whatever OpenSSL wants to say would go out under a stale key: it is dropped, and we speak for ourselves. */
 	BIO_reset(SSL_get_wbio(tls->ssl));
 	return szc_tls_fatal(conn, tls, SZC_ALERT_DECODE_ERROR, SZC_E_TLS_RECORD,
-	                     "the peer sent a session ticket that OpenSSL does not accept");
+			     "the peer sent a session ticket that OpenSSL does not accept");
 }
 
 /* ---- key updates */
@@ -81,8 +81,8 @@ static int key_update(struct szc_conn *conn, struct szc_tls *tls, const uint8_t 
 		return unexpected(conn, tls, "bytes behind a KeyUpdate in its record, sealed under the old key");
 	if (++tls->key_updates > tls->ctx->options.max_key_updates)
 		return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_FLOOD,
-		                     "more than %u key updates without payload between them",
-		                     tls->ctx->options.max_key_updates);
+				     "more than %u key updates without payload between them",
+				     tls->ctx->options.max_key_updates);
 	request = message[SZC_HANDSHAKE_HEADER];
 	error = szc_protect_update(&tls->rx);
 	if (error)
@@ -124,7 +124,8 @@ static int append(struct szc_conn *conn, struct szc_tls *tls, const struct szc_s
 	tls->post_handshake += content->len;
 	if (tls->post_handshake > tls->ctx->options.max_post_handshake)
 		return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_FLOOD,
-		                     "more than %zu bytes of post-handshake messages", tls->ctx->options.max_post_handshake);
+				     "more than %zu bytes of post-handshake messages",
+				     tls->ctx->options.max_post_handshake);
 	if (need > tls->message_cap) {
 		grown = OPENSSL_clear_realloc(tls->message, tls->message_cap, need);
 		if (!grown)
@@ -150,7 +151,7 @@ int szc_tls_post_handshake(struct szc_conn *conn, struct szc_tls *tls, const str
 
 		if (len > tls->ctx->options.max_post_handshake)
 			return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_FLOOD,
-			                     "a post-handshake message of %zu bytes", len);
+					     "a post-handshake message of %zu bytes", len);
 		if (tls->message_len - at < len)
 			break;
 		result = one_message(conn, tls, tls->message + at, len, at + len == tls->message_len);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static int open_copied(struct szc_conn *conn, struct szc_tls *tls, const struct szc_record *record,
-                       const struct szc_span *body, struct szc_opened *opened)
+		       const struct szc_span *body, struct szc_opened *opened)
 {
 	struct iovec private = {tls->bounce, record->length};
 	struct iovec with_header[2] = {{(void *)record->header, SZC_RECORD_HEADER}, private};
@@ -28,8 +28,8 @@ static int alert_received(struct szc_conn *conn, struct szc_tls *tls, const stru
 	uint8_t alert[2];
 
 	if (content->len != sizeof(alert))
-		return szc_tls_fatal(conn, tls, SZC_ALERT_DECODE_ERROR, SZC_E_TLS_RECORD, "an alert of %zu bytes, not 2",
-		                     content->len);
+		return szc_tls_fatal(conn, tls, SZC_ALERT_DECODE_ERROR, SZC_E_TLS_RECORD,
+				     "an alert of %zu bytes, not 2", content->len);
 	szc_span_copy_out(content, alert);
 	if (alert[1] == SZC_ALERT_CLOSE_NOTIFY)
 		return SZC_LAYER_EOF;
@@ -47,24 +47,24 @@ static int count_record(struct szc_conn *conn, struct szc_tls *tls, const struct
 	}
 	/* RFC 8446 5.1 allows empty application data only; an alert or handshake record without content is an error. */
 	if (!opened->length && opened->type != SZC_CONTENT_APPLICATION)
-		return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_RECORD, "an empty record of type %d",
-		                     opened->type);
+		return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_RECORD,
+				     "an empty record of type %d", opened->type);
 	if (!opened->length && ++tls->empty_records > tls->ctx->options.max_empty_records)
 		return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_FLOOD,
-		                     "more than %u empty records in a row", tls->ctx->options.max_empty_records);
+				     "more than %u empty records in a row", tls->ctx->options.max_empty_records);
 	return 0;
 }
 
 /* What was opened lies behind the header in the connection's input. Consumes all of it. */
 static int dispatch(struct szc_conn *conn, struct szc_tls *tls, const struct szc_record *record,
-                    const struct szc_opened *opened, const struct szc_span *body)
+		    const struct szc_opened *opened, const struct szc_span *body)
 {
 	struct szc_span content = szc_span_part(body, 0, opened->length);
 	int result;
 
 	if (tls->message_len && opened->type != SZC_CONTENT_HANDSHAKE)
 		return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_RECORD,
-		                     "a record of type %d inside a handshake message", opened->type);
+				     "a record of type %d inside a handshake message", opened->type);
 	switch (opened->type) {
 	case SZC_CONTENT_APPLICATION:
 		szc_layer_drop(conn, SZC_RECORD_HEADER);
@@ -81,7 +81,7 @@ static int dispatch(struct szc_conn *conn, struct szc_tls *tls, const struct szc
 		break;
 	default:
 		result = szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_RECORD,
-		                       "a protected record of type %d", opened->type);
+				       "a protected record of type %d", opened->type);
 	}
 	szc_layer_drop(conn, SZC_RECORD_HEADER + record->length);
 	return result;
@@ -91,8 +91,8 @@ static int refuse_open(struct szc_conn *conn, struct szc_tls *tls, int error, ui
 {
 	uint64_t number = tls->rx.seq;
 
-	return szc_tls_fatal(conn, tls, alert, error, "record %llu of key generation %llu: %s", (unsigned long long)number,
-	                     (unsigned long long)tls->rx.generation, szc_strerror(error));
+	return szc_tls_fatal(conn, tls, alert, error, "record %llu of key generation %llu: %s",
+			     (unsigned long long)number, (unsigned long long)tls->rx.generation, szc_strerror(error));
 }
 
 /* A key near its limit: ask the peer for the next one while there is time. */
@@ -117,16 +117,16 @@ int szc_tls_receive(struct szc_conn *conn, struct szc_tls *tls)
 
 	result = szc_record_parse(iov, iovcnt, avail, &record, &alert);
 	if (result < 0)
-		return szc_tls_fatal(conn, tls, alert, result, "a record header out of bounds: type %d, %zu bytes", record.type,
-		                     record.length);
+		return szc_tls_fatal(conn, tls, alert, result, "a record header out of bounds: type %d, %zu bytes",
+				     record.type, record.length);
 	if (result && record.type != SZC_CONTENT_APPLICATION)
 		return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_RECORD,
-		                     "an unprotected record of type %d after the handshake", record.type);
+				     "an unprotected record of type %d after the handshake", record.type);
 	if (!result || avail < SZC_RECORD_HEADER + record.length)
 		return SZC_LAYER_NEED_MORE;
 	body = (struct szc_span){iov, iovcnt, SZC_RECORD_HEADER, record.length};
 	result = tls->bounce ? open_copied(conn, tls, &record, &body, &opened)
-	                     : szc_record_open(&tls->rx, &record, iov, iovcnt, &opened);
+			     : szc_record_open(&tls->rx, &record, iov, iovcnt, &opened);
 	if (result)
 		return refuse_open(conn, tls, result, opened.alert);
 	trips->records++;

@@ -74,8 +74,13 @@ int szc_tls_shutdown(struct szc_conn *conn, void *state)
 int szc_tls_send_key_update(struct szc_conn *conn, struct szc_tls *tls, bool request)
 {
 	const uint8_t message[SZC_HANDSHAKE_HEADER + 1] = {SZC_HANDSHAKE_KEY_UPDATE, 0, 0, 1, request};
-	int error = send_message(conn, tls, SZC_CONTENT_HANDSHAKE, message, sizeof(message));
+	int error;
 
+	if (tls->ktls && !szc_ktls_can_rekey())
+		return szc_layer_fail(
+			conn, -EOPNOTSUPP,
+			"the kernel seals and cannot change keys (Linux 6.14 can): choose sending by user space");
+	error = send_message(conn, tls, SZC_CONTENT_HANDSHAKE, message, sizeof(message));
 	if (error)
 		return error;
 	if (request)

@@ -36,7 +36,7 @@ static int tls_fin(struct szc_conn *conn, void *state)
 	if (!tls->handed_over)
 		return szc_layer_fail(conn, SZC_E_CLOSED, "the peer closed the connection during the handshake");
 	return szc_layer_fail(conn, SZC_E_TRUNCATED,
-	                      "the peer closed without close_notify: what came so far may not be all");
+			      "the peer closed without close_notify: what came so far may not be all");
 }
 
 void szc_tls_drop_ssl(struct szc_tls *tls)
@@ -186,8 +186,9 @@ int szc_tls_attach(struct szc_conn *conn, struct szc_tls_ctx *ctx, const struct 
 	if (error) {
 		tls_free(tls);
 		return szc_layer_fail(conn, error, "TLS cannot be put on the connection: %s",
-		                      error == SZC_E_OPTION ? "a client that verifies needs peer->host, a name or an address"
-		                                            : szc_strerror(error));
+				      error == SZC_E_OPTION
+					      ? "a client that verifies needs peer->host, a name or an address"
+					      : szc_strerror(error));
 	}
 	return szc_layer_attach(conn, &szc_tls_layer, tls);
 }

@@ -32,13 +32,14 @@ struct szc_tls {
 
 	const struct szc_suite *suite;
 	struct szc_protect rx;
-	struct szc_protect tx;     /* with kTLS: the secret only, the kernel counts */
-	struct szc_protect replay; /* a client's generation-0 receive key, to seal tickets for OpenSSL; never on the wire */
-	uint64_t key_records;      /* records after which we change our key, or ask the peer to */
-	uint64_t ktls_records;     /* records the kernel sealed under this key, counted from above */
+	struct szc_protect tx; /* with kTLS: the secret only, the kernel counts */
+	struct szc_protect
+		replay;        /* a client's generation-0 receive key, to seal tickets for OpenSSL; never on the wire */
+	uint64_t key_records;  /* records after which we change our key, or ask the peer to */
+	uint64_t ktls_records; /* records the kernel sealed under this key, counted from above */
 	bool ktls;
-	bool update_asked;         /* our request for new receive keys is out */
-	bool answer_due;           /* the peer asked for new keys of ours */
+	bool update_asked; /* our request for new receive keys is out */
+	bool answer_due;   /* the peer asked for new keys of ours */
 
 	unsigned empty_records; /* in a row */
 	unsigned key_updates;   /* since payload last came */
@@ -85,6 +86,8 @@ int szc_tls_fatal(struct szc_conn *conn, struct szc_tls *tls, uint8_t alert, int
 
 /* ktls.c: hands the sending direction to the kernel; tls->tx holds its secret and sequence. 0 or a negative errno. */
 int szc_ktls_start(struct szc_conn *conn, struct szc_tls *tls);
+/* Whether this kernel can change keys on a socket it seals for. */
+bool szc_ktls_can_rekey(void);
 /* Gives the kernel the keys of tls->tx's present generation. */
 int szc_ktls_rekey(struct szc_conn *conn, struct szc_tls *tls);
 

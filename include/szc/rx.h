@@ -49,8 +49,9 @@ struct szc_rx_options {
 	/*
 	 * The three that share out the area; every default is derived from those that are given:
 	 *   max_connections * quota_buffers * buffer_size <= area_size, always.
-	 * A connection's quota covers all it occupies: buffers posted for receive, undelivered, and out in views.
-	 * Over it the connection's receive is parked, and wakes when views are released.
+	 * A connection's quota covers all it occupies: buffers posted for receive, undelivered, and out in views, of which
+	 * there can be as many as buffers. At it the connection's receive is parked, and wakes when views are released.
+	 * An application that holds views until a whole message is there needs a quota above its longest message.
 	 */
 	unsigned max_connections; /* default 64; slots, counted until the last buffer of a closed connection is back */
 	size_t area_size;         /* default: 8 buffers a connection */
@@ -103,9 +104,13 @@ struct szc_rx_stats {
 	uint64_t resumed;      /* ... and started again */
 	uint64_t compactions;  /* times that fragments of an incomplete record were packed to free buffers */
 	uint64_t accepts_held; /* times that accepting waited for a connection slot */
-	unsigned connections;  /* slots in use now, closed connections with views out included */
-	unsigned views_out;    /* views with the application now */
-	unsigned buffers_out;  /* buffers that are not free now: posted, undelivered or in views */
+	uint64_t area_empty;   /* receives that ended because the area had no free buffer; they go on by themselves */
+	uint64_t
+		completions_full; /* receives that ended because the completion ring was full; they go on by themselves */
+	uint64_t refill_full;     /* times that a returned buffer had to wait for room in the refill ring */
+	unsigned connections;     /* slots in use now, closed connections with views out included */
+	unsigned views_out;       /* views with the application now */
+	unsigned buffers_out;     /* buffers that are not free now: posted, undelivered or in views */
 };
 SZC_API void szc_rx_stats(const struct szc_rx *rx, struct szc_rx_stats *stats);
 
