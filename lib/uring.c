@@ -36,7 +36,7 @@ int szc_uring_open(struct szc_rx *rx, struct szc_uring *uring, unsigned completi
 {
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE |
-	                 IORING_SETUP_CLAMP | flags,
+			 IORING_SETUP_CLAMP | flags,
 		.cq_entries = COMPLETIONS_MIN,
 	};
 	int error;
@@ -82,6 +82,12 @@ void szc_uring_cancel(struct szc_uring *uring, void *owner, enum szc_uring_tag t
 
 	io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)owner | tag, 0);
 	szc_uring_tag(sqe, NULL, SZC_URING_NONE);
+}
+
+void szc_uring_submit(struct szc_uring *uring)
+{
+	if (io_uring_sq_ready(&uring->ring))
+		io_uring_submit(&uring->ring);
 }
 
 int szc_uring_want_write(struct szc_conn *conn)
@@ -207,6 +213,7 @@ static int enter(struct io_uring *ring, int timeout_ms)
 int szc_uring_wait(struct szc_rx *rx, int timeout_ms)
 {
 	struct szc_uring *uring = rx->backend_state;
+	size_t size = sizeof(struct io_uring_cqe) * (uring->ring.flags & IORING_SETUP_CQE32 ? 2 : 1);
 	struct io_uring_cqe *cqe;
 	int error = enter(&uring->ring, timeout_ms);
 
@@ -214,12 +221,18 @@ int szc_uring_wait(struct szc_rx *rx, int timeout_ms)
 		return error;
 	rx->now_ms = szc_clock_ms();
 	while (!io_uring_peek_cqe(&uring->ring, &cqe)) {
-		struct io_uring_cqe copy = *cqe;
+		union {
+			struct io_uring_cqe cqe;
+			uint8_t bytes[2 * sizeof(struct io_uring_cqe)];
+		} copy;
 
+		memcpy(copy.bytes, cqe, size);
 		/* Given back first: what a completion sets off may itself submit, and need the room. */
 		io_uring_cqe_seen(&uring->ring, cqe);
-		dispatch(uring, &copy);
+		dispatch(uring, &copy.cqe);
 	}
+	if (!timeout_ms)
+		szc_uring_submit(uring);
 	return 0;
 }
 
