@@ -100,17 +100,16 @@ SZC_API void szc_rx_area(const struct szc_rx *rx, void **base, size_t *size);
 
 /* How often what ran out, for monitoring; counters only grow. */
 struct szc_rx_stats {
-	uint64_t parked;       /* receives stopped because a connection was at its quota */
+	uint64_t parked;       /* receives stopped because a connection was at its quota, or the area empty */
 	uint64_t resumed;      /* ... and started again */
 	uint64_t compactions;  /* times that fragments of an incomplete record were packed to free buffers */
 	uint64_t accepts_held; /* times that accepting waited for a connection slot */
 	uint64_t area_empty;   /* receives that ended because the area had no free buffer; they go on by themselves */
-	uint64_t
-		completions_full; /* receives that ended because the completion ring was full; they go on by themselves */
-	uint64_t refill_full;     /* times that a returned buffer had to wait for room in the refill ring */
-	unsigned connections;     /* slots in use now, closed connections with views out included */
-	unsigned views_out;       /* views with the application now */
-	unsigned buffers_out;     /* buffers that are not free now: posted, undelivered or in views */
+	uint64_t cq_full;      /* receives that ended because the completion ring was full; they go on by themselves */
+	uint64_t refill_full;  /* times that a returned buffer had to wait for room in the refill ring */
+	unsigned connections;  /* slots in use now, closed connections with views out included */
+	unsigned views_out;    /* views with the application now */
+	unsigned buffers_out;  /* buffers that are not free now: posted, undelivered or in views */
 };
 SZC_API void szc_rx_stats(const struct szc_rx *rx, struct szc_rx_stats *stats);
 
