@@ -123,7 +123,7 @@ void szc_rx_timer_set(struct szc_rx *rx, uint64_t at_ms);
 uint64_t szc_clock_ms(void);
 
 /* conn.c */
-int szc_conn_open(struct szc_rx *rx, int fd, struct szc_conn **conn);
+int szc_conn_open(struct szc_rx *rx, int fd, struct szc_conn **out);
 void szc_conn_list(struct szc_conn *conn);
 void szc_conn_kill(struct szc_conn *conn, int error);
 void szc_conn_flush(struct szc_conn *conn);

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -106,16 +106,27 @@ static int bind_and_listen(const struct addrinfo *address, const struct szc_list
 	return -saved;
 }
 
+static int bind_first(const struct addrinfo *found, const struct szc_listen_options *options)
+{
+	int fd = -EADDRNOTAVAIL;
+
+	for (; found && fd < 0; found = found->ai_next)
+		fd = bind_and_listen(found, options);
+	return fd;
+}
+
 static unsigned port_of(int fd)
 {
-	struct sockaddr_storage address;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} address = {.v6 = {0}};
 	socklen_t len = sizeof(address);
 
-	if (getsockname(fd, (struct sockaddr *)&address, &len))
+	if (getsockname(fd, &address.any, &len))
 		return 0;
-	if (address.ss_family == AF_INET6)
-		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-	return ntohs(((struct sockaddr_in *)&address)->sin_port);
+	return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 static int fail_listen(struct szc_rx *rx, const char *address, int error)
@@ -136,24 +147,23 @@ int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_liste
 {
 	struct szc_listen_options chosen = {0};
 	struct szc_listener *listener;
-	struct addrinfo *found, *at;
-	int fd = -EADDRNOTAVAIL, error;
+	struct addrinfo *found;
 	char why[200];
+	int fd, error;
 
 	if (options)
 		memcpy(&chosen, options, options->size < sizeof(chosen) ? options->size : sizeof(chosen));
 	if (szc_address_resolve(address, true, &found, why, sizeof(why)))
 		return szc_rx_fail(rx, SZC_E_ADDRESS, "%s", why);
-	for (at = found; at && fd < 0; at = at->ai_next)
-		fd = bind_and_listen(at, &chosen);
+	fd = bind_first(found, &chosen);
 	freeaddrinfo(found);
 	if (fd == -EAFNOSUPPORT && address[0] == ':') {
 		/* No IPv6 on this machine: IPv4 alone is what ":PORT" means here. */
-		struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(address + 1))};
-		struct addrinfo plain = {
-			.ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any, .ai_addrlen = sizeof(any)};
-
-		fd = bind_and_listen(&plain, &chosen);
+		snprintf(why, sizeof(why), "0.0.0.0%s", address);
+		if (!szc_address_resolve(why, true, &found, why, sizeof(why))) {
+			fd = bind_first(found, &chosen);
+			freeaddrinfo(found);
+		}
 	}
 	if (fd < 0)
 		return fail_listen(rx, address, fd);

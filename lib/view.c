@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,7 @@ int szc_view_add(struct szc_view *view, struct szc_frag *frag, void *base, size_
 {
 	struct iovec *last = view->count ? &view->iov[view->count - 1] : NULL;
 
+	assert(view->iov && view->cap > 0);
 	if (last && view->frags[view->count - 1] == frag && (uint8_t *)last->iov_base + last->iov_len == base) {
 		last->iov_len += len;
 		view->size += len;

@@ -25,23 +25,6 @@ static int chain_index = -1;
 
 /* ---- the key log */
 
-static bool unhex(const char *text, size_t len, uint8_t *out, size_t room, size_t *out_len)
-{
-	size_t i;
-
-	if (len % 2 || len / 2 > room)
-		return false;
-	for (i = 0; i < len / 2; i++) {
-		unsigned value;
-
-		if (sscanf(text + 2 * i, "%2x", &value) != 1)
-			return false;
-		out[i] = (uint8_t)value;
-	}
-	*out_len = len / 2;
-	return true;
-}
-
 static void take_secret(struct szc_tls *tls, const char *line)
 {
 	const char *secret = strrchr(line, ' ');
@@ -50,9 +33,11 @@ static void take_secret(struct szc_tls *tls, const char *line)
 		return;
 	secret++;
 	if (!strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24))
-		unhex(secret, strlen(secret), tls->client_secret, sizeof(tls->client_secret), &tls->client_secret_len);
+		OPENSSL_hexstr2buf_ex(tls->client_secret, sizeof(tls->client_secret), &tls->client_secret_len, secret,
+				      '\0');
 	else if (!strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24))
-		unhex(secret, strlen(secret), tls->server_secret, sizeof(tls->server_secret), &tls->server_secret_len);
+		OPENSSL_hexstr2buf_ex(tls->server_secret, sizeof(tls->server_secret), &tls->server_secret_len, secret,
+				      '\0');
 }
 
 typedef void (*keylog_fn)(const SSL *ssl, const char *line);

@@ -7,7 +7,7 @@
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
@@ -63,11 +63,14 @@ static size_t fill(union info *info, const struct szc_protect *tx, const uint8_t
 bool szc_ktls_can_rekey(void)
 {
 	struct utsname name;
-	int major, minor;
+	char *dot;
+	long major, minor;
 
 	/* No probe tells without giving the socket to the kernel for good; 6.14 brought it (net/tls/tls_main.c). */
-	if (uname(&name) || sscanf(name.release, "%d.%d", &major, &minor) != 2)
+	if (uname(&name))
 		return false;
+	major = strtol(name.release, &dot, 10);
+	minor = *dot == '.' ? strtol(dot + 1, NULL, 10) : 0;
 	return major > 6 || (major == 6 && minor >= 14);
 }
 
