@@ -74,7 +74,7 @@ static void accepted(struct echoer *echoer, struct szc_conn *conn)
 	stopwatch_start(&echoer->summary.watch);
 	error = szc_tls_attach(conn, echoer->engine.tls, NULL);
 	if (error) {
-		failure_set_szc(&echoed->failure, error, echoed->peer, szc_conn_last_error(conn));
+		failure_set_conn(&echoed->failure, error, echoed->peer, conn);
 		echoed->ended = true;
 	}
 }
@@ -149,7 +149,7 @@ static void push(struct echoer *echoer, struct echoed *echoed)
 		error = szc_conn_shutdown(echoed->conn);
 	/* A connection that died under us says why in an event. */
 	if (error < 0 && error != SZC_E_STATE) {
-		failure_set_szc(&echoed->failure, error, echoed->peer, szc_conn_last_error(echoed->conn));
+		failure_set_conn(&echoed->failure, error, echoed->peer, echoed->conn);
 		echoed->ended = true;
 	}
 }
@@ -203,7 +203,7 @@ static void handle(struct echoer *echoer, const struct szc_event *event)
 		echoed->ended = true;
 		break;
 	case SZC_EV_ERROR:
-		failure_set_szc(&echoed->failure, event->error, echoed->peer, szc_conn_last_error(event->conn));
+		failure_set_conn(&echoed->failure, event->error, echoed->peer, event->conn);
 		echoed->ended = true;
 		break;
 	default:

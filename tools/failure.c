@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <szc/szc.h>
 #include "failure.h"
 
 int failure_set(struct failure *failure, int exit_code, const char *format, ...)
@@ -60,9 +59,16 @@ static int kind_of(int error)
 
 int failure_set_szc(struct failure *failure, int error, const char *what, const char *detail)
 {
-	if (!detail || !*detail)
-		detail = szc_strerror(error);
-	return failure_set(failure, kind_of(error), "%s: %s", what, detail);
+	if (detail && *detail)
+		return failure_set(failure, kind_of(error), "%s", detail);
+	return failure_set(failure, kind_of(error), "%s: %s", what, szc_strerror(error));
+}
+
+int failure_set_conn(struct failure *failure, int error, const char *peer, const struct szc_conn *conn)
+{
+	const char *detail = szc_conn_last_error(conn);
+
+	return failure_set(failure, kind_of(error), "%s: %s", peer, *detail ? detail : szc_strerror(error));
 }
 
 int failure_set_file(struct failure *failure, int error, const char *what, const char *path)

@@ -3,7 +3,7 @@
 #ifndef TOOLS_FAILURE_H
 #define TOOLS_FAILURE_H
 
-#include <stdbool.h>
+#include <szc/rx.h>
 
 /* Documented in --help and zcrx-tls(1): scripts rely on the values. 128 + the signal's number: interrupted. */
 enum exit_code {
@@ -25,8 +25,14 @@ struct failure {
 /* The first failure is kept, as what follows is usually its consequence. Returns the kept exit code. */
 int failure_set(struct failure *failure, int exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* For what the library returned; `detail` is its last_error text and may be NULL or "". `what` was being tried. */
+/*
+ * For what the library returned. `detail` is its last_error text, a sentence of its own; where that is NULL or "" the
+ * error's general text follows `what`, which was being tried.
+ */
 int failure_set_szc(struct failure *failure, int error, const char *what, const char *detail);
+
+/* For a connection; `peer` tells people which. */
+int failure_set_conn(struct failure *failure, int error, const char *peer, const struct szc_conn *conn);
 
 /* For a local file. */
 int failure_set_file(struct failure *failure, int error, const char *what, const char *path);

@@ -333,17 +333,17 @@ void options_parse_recv(struct options *options, int argc, char **argv)
 	static const struct argp argp = {
 		.options = recv_options,
 		.parser = parse_listener,
-		.args_doc = "",
+		.args_doc = "--listen ADDR:PORT --cert FILE --key FILE",
 		.doc = "Receives over TLS 1.3: records are opened in place, in the memory they arrived in, and written "
 		       "from there.\v"
 		       "A file gets its name only when the sender ended properly: what failed or was interrupted leaves "
 		       "nothing behind. Without --once the server runs until SIGINT or SIGTERM, which is a clean end.\n\n"
 		       "One file, then end:\n"
-		       "  zcrx-tls recv --listen :4433 --cert cert.pem --key key.pem --once --out backup.tar\n"
+		       "  zcrx-tls recv --listen :4433 --cert c.pem --key k.pem --once --out x.tar\n"
 		       "Into a pipe:\n"
-		       "  zcrx-tls recv --listen :4433 --cert cert.pem --key key.pem --out - | tar x\n"
+		       "  zcrx-tls recv --listen :4433 --cert c.pem --key k.pem --out - | tar x\n"
 		       "Each connection into a file of a directory:\n"
-		       "  zcrx-tls recv --listen :4433 --cert cert.pem --key key.pem --out incoming/\n\n" EXIT_CODES,
+		       "  zcrx-tls recv --listen :4433 --cert c.pem --key k.pem --out incoming/\n\n" EXIT_CODES,
 		.children = listener_children,
 	};
 
@@ -355,13 +355,13 @@ void options_parse_send(struct options *options, int argc, char **argv)
 	static const struct argp argp = {
 		.options = send_options,
 		.parser = parse_sender,
-		.args_doc = "FILE",
+		.args_doc = "--connect HOST:PORT FILE",
 		.doc = "Sends FILE (- is standard input) over TLS 1.3 to any receiver.\v"
 		       "Success means that the receiver took everything and said so by closing its side properly.\n\n"
 		       "To a receiver with a certificate of a known authority:\n"
 		       "  zcrx-tls send --connect backup.example:4433 backup.tar\n"
 		       "To one with a self-signed certificate, out of a pipe:\n"
-		       "  tar c . | zcrx-tls send --connect 10.0.0.1:4433 --ca cert.pem --server-name backup -\n\n" EXIT_CODES,
+		       "  tar c . | zcrx-tls send --connect 10.0.0.1:4433 --ca c.pem -\n\n" EXIT_CODES,
 		.children = sender_children,
 	};
 
@@ -373,10 +373,10 @@ void options_parse_echo(struct options *options, int argc, char **argv)
 	static const struct argp argp = {
 		.options = echo_options,
 		.parser = parse_listener,
-		.args_doc = "",
+		.args_doc = "--listen ADDR:PORT --cert FILE --key FILE",
 		.doc = "Sends back over TLS 1.3 whatever comes, from the memory it arrived in.\v"
 		       "Runs until SIGINT or SIGTERM, which is a clean end.\n\n"
-		       "  zcrx-tls echo --listen :4433 --cert cert.pem --key key.pem\n\n" EXIT_CODES,
+		       "  zcrx-tls echo --listen :4433 --cert c.pem --key k.pem\n\n" EXIT_CODES,
 		.children = listener_children,
 	};
 

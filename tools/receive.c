@@ -104,7 +104,7 @@ static void accepted(struct receiver *receiver, struct szc_conn *conn)
 	receiver->number = reception->number;
 	error = szc_tls_attach(conn, receiver->engine.tls, NULL);
 	if (error) {
-		failure_set_szc(&reception->failure, error, reception->peer, szc_conn_last_error(conn));
+		failure_set_conn(&reception->failure, error, reception->peer, conn);
 		reception->ended = true;
 	}
 }
@@ -164,8 +164,7 @@ static void handle(struct receiver *receiver, const struct szc_event *event)
 	case SZC_EV_ERROR:
 		/* A sender that does not wait for our farewell has done its part all the same. */
 		if (!reception->committed)
-			failure_set_szc(&reception->failure, event->error, reception->peer,
-					szc_conn_last_error(event->conn));
+			failure_set_conn(&reception->failure, event->error, reception->peer, event->conn);
 		reception->ended = true;
 		break;
 	default:

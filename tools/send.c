@@ -105,7 +105,7 @@ static int connect_to(struct sender *sender)
 		peer.host = options->server_name;
 	error = szc_tls_attach(sender->conn, sender->engine.tls, &peer);
 	if (error)
-		failure_set_szc(&sender->failure, error, options->connect, szc_conn_last_error(sender->conn));
+		failure_set_conn(&sender->failure, error, options->connect, sender->conn);
 	return sender->failure.exit_code;
 }
 
@@ -131,17 +131,12 @@ static int read_piece(struct sender *sender)
 
 static int fail_conn(struct sender *sender, int error)
 {
-	const char *detail = szc_conn_last_error(sender->conn);
-
 	/* The connection died under us: the reason follows as an event. */
 	if (error == SZC_E_STATE) {
 		sender->blocked = true;
 		return 0;
 	}
-	if (sender->sent)
-		return failure_set_szc(&sender->failure, error,
-				       "everything was sent, but the receiver did not confirm that it took it", detail);
-	return failure_set_szc(&sender->failure, error, sender->options->connect, detail);
+	return failure_set_conn(&sender->failure, error, sender->options->connect, sender->conn);
 }
 
 /* Queues what was read; at the end of the input, ends our direction. */
@@ -172,6 +167,20 @@ static int push(struct sender *sender)
 	return 0;
 }
 
+/* After our proper end nothing can be missing, but nobody said that it was taken either. */
+static void failed(struct sender *sender, int error)
+{
+	struct failure reason = {0};
+
+	failure_set_conn(&reason, error, sender->options->connect, sender->conn);
+	if (sender->sent)
+		failure_set(&sender->failure, reason.exit_code,
+			    "everything was sent, but the receiver did not confirm that it took it: %s",
+			    reason.sentence);
+	else
+		sender->failure = reason;
+}
+
 static void handle(struct sender *sender, const struct szc_event *event)
 {
 	switch (event->type) {
@@ -192,10 +201,7 @@ static void handle(struct sender *sender, const struct szc_event *event)
 		sender->peer_eof = true;
 		break;
 	case SZC_EV_ERROR:
-		fail_conn(sender, event->error);
-		/* Whatever it was, the connection is dead. */
-		failure_set(&sender->failure, EXIT_NETWORK, "%s: %s", sender->options->connect,
-			    szc_strerror(event->error));
+		failed(sender, event->error);
 		break;
 	default:
 		return;

@@ -12,17 +12,15 @@ static void catch (int signal)
 
 void stop_install(void)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	/* Without SA_RESTART, so that a write to a pipe nobody drains ends too. */
-	struct sigaction action = {.sa_handler = catch};
+	struct sigaction action = {.sa_handler = catch}, before;
 
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		struct sigaction before;
-
-		/* nohup(1) and background jobs of a plain shell ignore some of them on purpose. */
-		if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
-			sigaction(signals[i], &action, NULL);
-	}
+	/* A script's background job finds SIGINT ignored, and is to be ended by it all the same. */
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	/* nohup(1) means it. */
+	if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 

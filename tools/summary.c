@@ -147,7 +147,8 @@ void summary_print(const struct summary *summary, FILE *file)
 		fprintf(file, "backend       %s\n", summary->backend);
 	print_ledger(&summary->trips, file);
 	fprintf(file, "processor     %.2f s", watch->cpu_seconds);
-	if (summary->bytes)
+	/* Of less, it would say what a handshake costs. */
+	if (summary->bytes >= 1000000)
 		fprintf(file, ", %.2f s for each GB", watch->cpu_seconds / (double)summary->bytes * 1e9);
 	fprintf(file, "\nmemory        %s at most\n", progress_amount(text, (double)peak_rss()));
 }

@@ -26,10 +26,10 @@ static const char commands_doc[] =
 	"  echo    send back what comes\n"
 	"`zcrx-tls COMMAND --help' tells the options of each.\n\n"
 	"A throw-away certificate, and a file from one terminal to another:\n"
-	"  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \\\n"
-	"    -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem\n"
-	"  zcrx-tls recv --listen :4433 --cert cert.pem --key key.pem --once --out copy\n"
-	"  zcrx-tls send --connect localhost:4433 --ca cert.pem original\n";
+	"  openssl req -x509 -newkey rsa -nodes -subj /CN=localhost \\\n"
+	"    -addext subjectAltName=DNS:localhost -keyout k.pem -out c.pem\n"
+	"  zcrx-tls recv --listen :4433 --cert c.pem --key k.pem --once --out copy\n"
+	"  zcrx-tls send --connect localhost:4433 --ca c.pem original\n";
 
 static void print_version(FILE *stream, struct argp_state *state)
 {
@@ -62,7 +62,7 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
-		.parser = parse_command, .args_doc = "COMMAND [OPTION...]", .doc = commands_doc};
+		.parser = parse_command, .args_doc = "recv|send|echo [OPTION...]", .doc = commands_doc};
 	struct command *command = NULL;
 	struct options options = {0};
 
