@@ -101,11 +101,22 @@ static size_t room_behind(const struct iovec *iov, const struct szc_frag *frag)
 	return frag->cap > frag->len ? frag->cap - frag->len : 0;
 }
 
+/* To its buffer's beginning, unless a view holds bytes of that buffer. Returns how many bytes were copied. */
+static size_t move_down(struct iovec *iov, struct szc_frag *frag)
+{
+	if (frag->refs > 1 || iov->iov_base == frag->base)
+		return 0;
+	memmove(frag->base, iov->iov_base, iov->iov_len);
+	iov->iov_base = frag->base;
+	frag->len = (uint32_t)iov->iov_len;
+	return iov->iov_len;
+}
+
 size_t szc_input_compact(struct szc_input *input, struct szc_frag_list *unused)
 {
 	struct iovec *iov = input->iov + input->head;
 	struct szc_frag **frags = input->frags + input->head;
-	size_t copied = 0;
+	size_t copied = input->count ? move_down(&iov[0], frags[0]) : 0;
 	int to = 0, from;
 
 	for (from = 1; from < input->count; from++) {
@@ -127,6 +138,7 @@ size_t szc_input_compact(struct szc_input *input, struct szc_frag_list *unused)
 		to++;
 		iov[to] = iov[from];
 		frags[to] = frags[from];
+		copied += move_down(&iov[to], frags[to]);
 	}
 	if (input->count)
 		input->count = to + 1;
