@@ -5,7 +5,7 @@ add_library(szc_flags INTERFACE)
 # Empty, as a source that says so itself has it.
 target_compile_definitions(szc_flags INTERFACE _GNU_SOURCE=)
 target_compile_options(szc_flags INTERFACE
-	-Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wwrite-strings -Wvla
+	-Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wvla
 	$<$<BOOL:${SZC_WERROR}>:-Werror>)
 
 set(szc_sanitize "${SZC_SANITIZE}")
