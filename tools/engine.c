@@ -41,6 +41,9 @@ int engine_open(struct engine *engine, enum szc_tls_role role, const struct opti
 	error = szc_tls_ctx_open(&engine->tls, &tls_options);
 	if (error) {
 		engine->tls = NULL;
+		/* Nobody was talked to yet: it is the option that is wrong. */
+		if (error == SZC_E_TLS_CIPHER)
+			error = SZC_E_OPTION;
 		return failure_set_szc(failure, error, "cannot set up TLS", sentence);
 	}
 	error = szc_rx_open(&engine->rx, &rx_options);
@@ -49,7 +52,7 @@ int engine_open(struct engine *engine, enum szc_tls_role role, const struct opti
 		return failure_set_szc(failure, error, "cannot set up receive memory", sentence);
 	}
 	if (options->verbose)
-		fprintf(stderr, "%s\n", szc_rx_describe(engine->rx));
+		fputs(szc_rx_describe(engine->rx), stderr);
 	return 0;
 }
 

@@ -67,8 +67,10 @@ int failure_set_szc(struct failure *failure, int error, const char *what, const 
 int failure_set_conn(struct failure *failure, int error, const char *peer, const struct szc_conn *conn)
 {
 	const char *detail = szc_conn_last_error(conn);
+	/* Certificates were read before there was a connection: what cannot be had now is the kernel's. */
+	int kind = error == SZC_E_TLS_CONFIG ? EXIT_SYSTEM : kind_of(error);
 
-	return failure_set(failure, kind_of(error), "%s: %s", peer, *detail ? detail : szc_strerror(error));
+	return failure_set(failure, kind, "%s: %s", peer, *detail ? detail : szc_strerror(error));
 }
 
 int failure_set_file(struct failure *failure, int error, const char *what, const char *path)
