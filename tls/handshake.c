@@ -133,6 +133,14 @@ static void set_key_limit(struct szc_tls *tls)
 	tls->key_records = asked && asked < ceiling ? asked : ceiling;
 }
 
+/* max_fragment_length binds both sides, whichever of them asked for it: codes 1 to 4 stand for 512 to 4096 bytes. */
+static void set_record_max(struct szc_tls *tls)
+{
+	uint8_t code = SSL_SESSION_get_max_fragment_length(SSL_get_session(tls->ssl));
+
+	tls->record_max = code >= 1 && code <= 4 ? (size_t)256 << code : SZC_RECORD_PLAIN_MAX;
+}
+
 static int choose_sending(struct szc_conn *conn, struct szc_tls *tls)
 {
 	enum szc_tls_sending sending = tls->ctx->options.sending;
@@ -164,6 +172,7 @@ static int hand_over(struct szc_conn *conn, struct szc_tls *tls, uint64_t ticket
 	if (error)
 		return error;
 	set_key_limit(tls);
+	set_record_max(tls);
 	tls->handed_over = true;
 	if (!szc_tls_is_client(tls))
 		szc_tls_drop_ssl(tls);

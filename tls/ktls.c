@@ -98,6 +98,9 @@ int szc_ktls_start(struct szc_conn *conn, struct szc_tls *tls)
 	/* What the handshake left in our queue is sealed already and must be out before the kernel seals. */
 	if (szc_conn_unsent(conn))
 		return -EAGAIN;
+	/* The kernel fills its records to 2^14. */
+	if (tls->record_max < SZC_RECORD_PLAIN_MAX)
+		return -EMSGSIZE;
 	if (setsockopt(szc_conn_fd(conn), IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")))
 		return -errno;
 	/* With the ULP but no key the socket sends as before: a refusal here leaves user space to seal. */

@@ -151,7 +151,7 @@ ssize_t szc_tls_send(struct szc_conn *conn, void *state, const struct iovec *iov
 		return error ? error : send_ktls(conn, tls, &left);
 	}
 	while (left.len) {
-		size_t part = left.len < SZC_RECORD_PLAIN_MAX ? left.len : SZC_RECORD_PLAIN_MAX;
+		size_t part = left.len < tls->record_max ? left.len : tls->record_max;
 		struct szc_span plain = szc_span_part(&left, 0, part);
 
 		error = before_payload(conn, tls);

@@ -35,6 +35,7 @@ struct szc_tls {
 	struct szc_protect tx; /* with kTLS: the secret only, the kernel counts */
 	struct szc_protect
 		replay;        /* a client's generation-0 receive key, to seal tickets for OpenSSL; never on the wire */
+	size_t record_max;     /* payload of a record we send; below 2^14 if that was agreed on (RFC 6066 4) */
 	uint64_t key_records;  /* records after which we change our key, or ask the peer to */
 	uint64_t ktls_records; /* records the kernel sealed under this key, counted from above */
 	bool ktls;
