@@ -261,6 +261,11 @@ static int build(struct szc_tls_ctx *ctx, const struct szc_tls_options *o)
 		if (o->cert_file || o->key_file || o->ca_file)
 			return fail(o, SZC_E_OPTION,
 				    "certificates and trust are set on your own SSL_CTX, not beside it");
+		/* The choice is a callback of the SSL_CTX, which is not ours to take. */
+		if (o->alpn && o->role == SZC_TLS_SERVER)
+			return fail(
+				o, SZC_E_OPTION,
+				"a server's alpn is chosen on your own SSL_CTX (SSL_CTX_set_alpn_select_cb), not beside it");
 		if (SSL_CTX_up_ref(o->ssl_ctx) != 1)
 			return -ENOMEM;
 		ctx->ssl_ctx = o->ssl_ctx;
