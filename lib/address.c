@@ -2,11 +2,23 @@
 #define _GNU_SOURCE /* EAI_ADDRFAMILY */
 #include "address.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <szc/szc.h>
 
 enum { HOST_MAX = 256 };
+
+/* getaddrinfo() takes 65537 for 1. */
+static bool is_port(const char *text)
+{
+	unsigned long port = 0;
+	size_t i;
+
+	for (i = 0; text[i] >= '0' && text[i] <= '9' && i < 6; i++)
+		port = port * 10 + (unsigned long)(text[i] - '0');
+	return i && !text[i] && port <= UINT16_MAX;
+}
 
 /* Cuts "HOST:PORT" in two; *port points into text. Returns why it cannot, or NULL. */
 static const char *split(const char *text, char host[HOST_MAX], const char **port)
@@ -25,6 +37,8 @@ static const char *split(const char *text, char host[HOST_MAX], const char **por
 	} else if (memchr(text, ':', len)) {
 		return "an IPv6 address needs brackets: [ADDR6]:PORT";
 	}
+	if (!is_port(colon + 1))
+		return "the port is not a number from 0 to 65535";
 	if (len >= HOST_MAX)
 		return "the host name is too long";
 	memcpy(host, begin, len);
