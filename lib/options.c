@@ -82,6 +82,10 @@ int szc_options_fill(struct szc_rx *rx, const struct szc_rx_options *given)
 	if (o->buffer_size < BUFFER_MIN || o->buffer_size > BUFFER_MAX || (o->buffer_size & (o->buffer_size - 1)))
 		return szc_rx_fail(rx, SZC_E_OPTION, "buffer_size %zu is not a power of two from %d to %d",
 				   o->buffer_size, BUFFER_MIN, BUFFER_MAX);
+	if (o->quota_buffers > UINT32_MAX / 2 / o->max_connections)
+		return szc_rx_fail(rx, SZC_E_OPTION,
+				   "%u connections with a quota of %u buffers are more than this library can number",
+				   o->max_connections, o->quota_buffers);
 	if (!o->area_size) {
 		unsigned quota = o->quota_buffers ? o->quota_buffers : QUOTA_DEFAULT;
 
