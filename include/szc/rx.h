@@ -136,8 +136,9 @@ struct szc_event {
 
 /*
  * Waits until something happened, at most timeout_ms (0: look only; -1: for ever), and fills up to max events.
- * Returns how many, 0 on time-out. A connection's events come in order, one data event a connection and call, so that one
- * fast connection cannot starve the others. Errors: -EINTR, -ENOMEM; a connection's own trouble is an event, not an error.
+ * Returns how many, 0 on time-out. A connection's events come in order, at most one a connection and call, so that one
+ * fast connection cannot starve the others. Closing a connection voids its event that the array may still hold: skip
+ * that, but release the view if it has one. Errors: -EINTR, -ENOMEM; a connection's own trouble is an event, not an error.
  */
 SZC_API int szc_rx_wait(struct szc_rx *rx, struct szc_event *events, int max, int timeout_ms);
 
