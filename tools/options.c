@@ -2,7 +2,6 @@
 #include <argp.h>
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "failure.h"
@@ -147,7 +146,7 @@ static int parse_seconds(struct argp_state *state, const char *name, const char 
 		argp_error(state, "--%s=%s is not a number of seconds", name, text);
 		return 0;
 	}
-	return value > 0 ? (int)ceil(value * 1000) : -1;
+	return value > 0 ? (int)(value * 1000 + 0.999) : -1;
 }
 
 static int parse_choice(struct argp_state *state, const char *name, const char *text, const char *const *choices)

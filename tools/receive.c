@@ -43,7 +43,7 @@ struct receiver {
 	struct progress progress;
 	struct summary summary;
 	struct failure failure;
-	char *once_path;
+	char *once_path; /* --once into a directory: the name that was chosen there */
 	uint64_t number; /* the last that was given to a connection */
 	uint64_t bytes;
 	bool done;
@@ -265,11 +265,14 @@ static int open_once_output(struct receiver *receiver)
 
 	if (!out || !strcmp(out, "-"))
 		return output_open(&receiver->once_output, out, failure);
-	receiver->once_path = output_is_directory(out) ? output_numbered_path(out, &number) : strdup(out);
-	if (!receiver->once_path)
-		return failure_set(failure, EXIT_SYSTEM, "out of memory");
-	receiver->summary.path = receiver->once_path;
-	return output_open(&receiver->once_output, receiver->once_path, failure);
+	receiver->summary.path = out;
+	if (output_is_directory(out)) {
+		receiver->once_path = output_numbered_path(out, &number);
+		if (!receiver->once_path)
+			return failure_set(failure, EXIT_SYSTEM, "out of memory");
+		receiver->summary.path = receiver->once_path;
+	}
+	return output_open(&receiver->once_output, receiver->summary.path, failure);
 }
 
 /* Everything that can be refused before anybody connects is refused here. 0 or an exit code. */
