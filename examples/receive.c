@@ -21,9 +21,10 @@ int main(int argc, char **argv) /* receive cert.pem key.pem [ADDR:PORT] >payload
 			if (writev(1, iov, n) != (ssize_t)szc_view_size(ev.view))
 				return perror("receive: cannot write"), 1;
 			szc_view_release(ev.view);
-		} else if (ev.type == SZC_EV_EOF || ev.type == SZC_EV_ERROR ||
-			   (ev.type == SZC_EV_ACCEPTED && szc_tls_attach(ev.conn, ctx, NULL))) {
-			fprintf(stderr, "receive: %s\n", ev.type == SZC_EV_EOF ? "done" : szc_conn_last_error(ev.conn));
+		} else if (ev.type == SZC_EV_SENT || ev.type == SZC_EV_ERROR ||
+			   (ev.type == SZC_EV_ACCEPTED && szc_tls_attach(ev.conn, ctx, NULL)) ||
+			   (ev.type == SZC_EV_EOF && szc_conn_shutdown(ev.conn))) {
+			fprintf(stderr, "receive: closed. %s\n", szc_conn_last_error(ev.conn));
 			szc_conn_close(ev.conn);
 		}
 }
