@@ -207,6 +207,9 @@ static void settle(struct receiver *receiver, struct reception *reception)
 			receiver->failure = reception->failure;
 		receiver->done = true;
 	} else {
+		/* Who reads of a failure finds no trace of it. */
+		if (!reception->committed)
+			output_discard(&reception->output);
 		print_line(receiver, reception);
 	}
 	szc_conn_close(reception->conn);
