@@ -91,7 +91,7 @@ static int key_update(struct szc_conn *conn, struct szc_tls *tls, const uint8_t 
 	tls->update_asked = false;
 	/* OpenSSL's receive key is generation 0, which RFC 8446 7.2 says to forget now. */
 	szc_tls_drop_ssl(tls);
-	if (!request)
+	if (!request || tls->closed)
 		return SZC_LAYER_PROGRESS;
 	/* One answer serves all requests that came while it waited; a peer that does not read cannot make us queue more. */
 	if (szc_conn_unsent(conn)) {

@@ -98,7 +98,7 @@ static int refuse_open(struct szc_conn *conn, struct szc_tls *tls, int error, ui
 /* A key near its limit: ask the peer for the next one while there is time. */
 static int mind_key_limit(struct szc_conn *conn, struct szc_tls *tls)
 {
-	if (tls->rx.seq < tls->key_records || tls->update_asked)
+	if (tls->rx.seq < tls->key_records || tls->update_asked || tls->closed)
 		return 0;
 	tls->update_asked = true;
 	return szc_tls_send_key_update(conn, tls, true);

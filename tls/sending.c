@@ -41,6 +41,8 @@ static int send_alert(struct szc_conn *conn, struct szc_tls *tls, uint8_t level,
 	const uint8_t plain[SZC_RECORD_HEADER + 2] = {SZC_CONTENT_ALERT, 3, 3, 0, 2, level, alert};
 	struct iovec iov = {(void *)plain, sizeof(plain)};
 
+	if (tls->closed)
+		return 0;
 	if (tls->handed_over)
 		return send_message(conn, tls, SZC_CONTENT_ALERT, message, sizeof(message));
 	/* Before any key of OpenSSL's is in use an alert goes in clear; between, only OpenSSL could seal one. */
@@ -65,8 +67,11 @@ int szc_tls_fatal(struct szc_conn *conn, struct szc_tls *tls, uint8_t alert, int
 int szc_tls_shutdown(struct szc_conn *conn, void *state)
 {
 	struct szc_tls *tls = state;
+	int error = send_alert(conn, tls, SZC_ALERT_WARNING, SZC_ALERT_CLOSE_NOTIFY);
 
-	return send_alert(conn, tls, SZC_ALERT_WARNING, SZC_ALERT_CLOSE_NOTIFY);
+	tls->closed = true;
+	tls->answer_due = false;
+	return error;
 }
 
 /* ---- key updates */

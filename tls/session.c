@@ -264,7 +264,7 @@ int szc_tls_key_update(struct szc_conn *conn, bool request)
 {
 	struct szc_tls *tls = szc_layer_state(conn, &szc_tls_layer);
 
-	if (!tls || !tls->handed_over)
+	if (!tls || !tls->handed_over || tls->closed || szc_conn_last_error(conn)[0])
 		return SZC_E_STATE;
 	return szc_tls_send_key_update(conn, tls, request);
 }

@@ -41,6 +41,7 @@ struct szc_tls {
 	bool ktls;
 	bool update_asked; /* our request for new receive keys is out */
 	bool answer_due;   /* the peer asked for new keys of ours */
+	bool closed;       /* our close_notify is out, and nothing follows it */
 
 	unsigned empty_records; /* in a row */
 	unsigned key_updates;   /* since payload last came */
