@@ -75,8 +75,12 @@ static int key_update(struct szc_conn *conn, struct szc_tls *tls, const uint8_t 
 	uint8_t request;
 	int error;
 
-	if (len != SZC_HANDSHAKE_HEADER + 1 || message[SZC_HANDSHAKE_HEADER] > 1)
-		return szc_tls_fatal(conn, tls, SZC_ALERT_ILLEGAL_PARAMETER, SZC_E_TLS_RECORD, "a malformed KeyUpdate");
+	if (len != SZC_HANDSHAKE_HEADER + 1)
+		return szc_tls_fatal(conn, tls, SZC_ALERT_DECODE_ERROR, SZC_E_TLS_RECORD, "a KeyUpdate of %zu bytes",
+				     len);
+	if (message[SZC_HANDSHAKE_HEADER] > 1)
+		return szc_tls_fatal(conn, tls, SZC_ALERT_ILLEGAL_PARAMETER, SZC_E_TLS_RECORD,
+				     "a KeyUpdate that asks for %d", message[SZC_HANDSHAKE_HEADER]);
 	if (!last)
 		return unexpected(conn, tls, "bytes behind a KeyUpdate in its record, sealed under the old key");
 	if (++tls->key_updates > tls->ctx->options.max_key_updates)
