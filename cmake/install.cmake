@@ -28,7 +28,7 @@ foreach(name szc szc-tls)
 	install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${pkgconfig_dir})
 endforeach()
 
-foreach(section 1 3)
+foreach(section 1 3 7)
 	file(GLOB pages CONFIGURE_DEPENDS man/*.${section})
 	install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()

@@ -24,8 +24,8 @@ function_is_described()
 	[ -e "$page" ] || { echo "there is no $page"; return 1; }
 	page=$(page_of "$page")
 	[ -e "$page" ] || { echo "man/$1.3 leads to $page, which is not there"; return 1; }
-	grep -q '^\.SH SYNOPSIS' "$page" || { echo "$page has no SYNOPSIS"; return 1; }
-	sed -n '/^\.SH SYNOPSIS/,/^\.SH DESCRIPTION/p' "$page" | grep -q "\\b$1\\b" ||
+	grep -q '^\.S[hH] SYNOPSIS' "$page" || { echo "$page has no SYNOPSIS"; return 1; }
+	sed -n '/^\.S[hH] SYNOPSIS/,/^\.S[hH] DESCRIPTION/p' "$page" | grep -q "\\b$1\\b" ||
 		{ echo "$page does not have it in its SYNOPSIS"; return 1; }
 }
 
