@@ -62,6 +62,8 @@ uint8_t *szc_layer_reserve(struct szc_conn *conn, size_t len)
 void szc_layer_commit(struct szc_conn *conn, size_t len)
 {
 	szc_sendq_commit(&conn->sendq, len);
+	/* Whoever queued it, the application or the layer by itself: it goes out with the next look for events. */
+	szc_conn_list(conn);
 }
 
 int szc_layer_queue(struct szc_conn *conn, const struct iovec *iov, int iovcnt)
@@ -73,6 +75,8 @@ int szc_layer_queue(struct szc_conn *conn, const struct iovec *iov, int iovcnt)
 	/* A refusal of the socket shows again, and is dealt with, when the queue is flushed. */
 	skip = direct > 0 ? (size_t)direct : 0;
 	conn->trips.bytes_sent += skip;
+	if (skip)
+		conn->active_ms = conn->rx->now_ms;
 	for (i = 0; i < iovcnt; i++) {
 		size_t part = skip < iov[i].iov_len ? skip : iov[i].iov_len;
 		size_t len = iov[i].iov_len - part;
@@ -85,18 +89,20 @@ int szc_layer_queue(struct szc_conn *conn, const struct iovec *iov, int iovcnt)
 		if (!to)
 			return -ENOMEM;
 		memcpy(to, (const uint8_t *)iov[i].iov_base + part, len);
-		szc_sendq_commit(&conn->sendq, len);
+		szc_layer_commit(conn, len);
 	}
 	return 0;
 }
 
 int szc_layer_queue_typed(struct szc_conn *conn, uint8_t record_type, const void *data, size_t len)
 {
+	szc_conn_list(conn);
 	return szc_sendq_typed(&conn->sendq, record_type, data, len);
 }
 
 int szc_layer_queue_hook(struct szc_conn *conn)
 {
+	szc_conn_list(conn);
 	return szc_sendq_hook(&conn->sendq);
 }
 

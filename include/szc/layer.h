@@ -59,7 +59,8 @@ SZC_API void szc_layer_drop(struct szc_conn *conn, size_t len);
 SZC_API int szc_layer_deliver(struct szc_conn *conn, size_t len);
 
 /* `len` contiguous bytes at the end of the send queue, to be filled and committed before anything else is queued; the
- * bound is not applied, handshakes and alerts must go out. NULL without memory. */
+ * bound is not applied, handshakes and alerts must go out. NULL without memory. What is queued, here and below, leaves
+ * with the next look for events at the latest. */
 SZC_API uint8_t *szc_layer_reserve(struct szc_conn *conn, size_t len);
 SZC_API void szc_layer_commit(struct szc_conn *conn, size_t len);
 
