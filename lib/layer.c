@@ -14,6 +14,8 @@ int szc_layer_attach(struct szc_conn *conn, const struct szc_layer_ops *ops, voi
 	}
 	conn->layer = ops;
 	conn->layer_state = state;
+	/* A refused attempt before this one is forgotten: it is not why the connection will end. */
+	conn->error_text[0] = '\0';
 	return 0;
 }
 
