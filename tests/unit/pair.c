@@ -83,7 +83,7 @@ void pair_disconnect(struct pair *pair)
 	free(pair->got);
 	pair->got = NULL;
 	pair->got_len = 0;
-	pair->views = 0;
+	pair->views = pair->pieces = 0;
 	pair->error = 0;
 	pair->sentence[0] = '\0';
 	pair->ready = pair->writable = pair->sent = pair->eof = false;
@@ -169,6 +169,7 @@ static void take_view(struct pair *pair, struct szc_view *view)
 
 	szc_rx_area(pair->rx, &area, &area_size);
 	pair->views++;
+	pair->pieces += (unsigned)iovcnt;
 	for (i = 0; i < iovcnt; i++) {
 		uint8_t *at = iov[i].iov_base;
 

@@ -41,8 +41,9 @@ struct pair {
 	uint8_t *got; /* payload, in the order of its views */
 	size_t got_len;
 	unsigned views;
-	bool discard; /* payload is not kept, only counted in got_len */
-	bool keep;    /* views are held, the first hundred of them, until pair_release() */
+	unsigned pieces; /* iovecs in them */
+	bool discard;    /* payload is not kept, only counted in got_len */
+	bool keep;       /* views are held, the first hundred of them, until pair_release() */
 	struct szc_view *kept[100];
 	unsigned kept_count;
 };

@@ -127,6 +127,7 @@ static void whom_to_expect(void **state)
 		assert_non_null(strstr(szc_conn_last_error(conn), "peer->host"));
 		assert_int_equal(szc_tls_attach(conn, ctx, &nobody), SZC_E_OPTION);
 		assert_int_equal(szc_tls_attach(conn, ctx, &localhost), 0);
+		assert_string_equal(szc_conn_last_error(conn), "");
 		szc_conn_close(conn);
 		shutdown(fds[1], SHUT_RDWR);
 	}
