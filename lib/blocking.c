@@ -38,6 +38,8 @@ int szc_conn_wait_ready(struct szc_conn *conn, int timeout_ms)
 	if (!szc_conn_usable(conn, __func__))
 		return SZC_E_STATE;
 	while (!conn->ready) {
+		if (conn->error_told)
+			return conn->error;
 		got = next_event(conn, &event, timeout_ms);
 		if (got <= 0)
 			return got ? got : SZC_E_TIMEOUT;

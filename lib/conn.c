@@ -185,7 +185,7 @@ void szc_conn_close(struct szc_conn *conn)
 	struct szc_frag_list unused = {NULL};
 	int i;
 
-	if (!szc_conn_usable(conn, __func__))
+	if (!conn || !szc_conn_usable(conn, __func__))
 		return;
 	unlist(conn);
 	conn->state = SZC_CONN_CLOSING;
@@ -303,6 +303,11 @@ int szc_conn_fd(const struct szc_conn *conn)
 struct szc_rx *szc_conn_rx(const struct szc_conn *conn)
 {
 	return conn->rx;
+}
+
+int szc_conn_error(const struct szc_conn *conn)
+{
+	return conn->error;
 }
 
 const char *szc_conn_last_error(const struct szc_conn *conn)

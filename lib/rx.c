@@ -134,7 +134,7 @@ static int open_area(struct szc_rx *rx)
 	rx->buffers = rx->area.base + overhead;
 	error = szc_refill_open(&rx->refill, buffers, rx->buffers, rx->ops->exclusive_buffers ? o->buffer_size : 0);
 	if (error)
-		return szc_rx_fail(rx, error, "no memory for %u buffers: %s", buffers, strerror(-error));
+		return szc_rx_fail(rx, error, "%u buffers cannot be set up: %s", buffers, strerror(-error));
 	return 0;
 }
 

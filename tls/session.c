@@ -104,6 +104,8 @@ static int set_up_client(struct szc_tls *tls, const struct szc_tls_peer *peer)
 	SSL *ssl = tls->ssl;
 
 	SSL_set_connect_state(ssl);
+	if (peer && peer->size < sizeof(*peer))
+		return SZC_E_OPTION; /* no older version is shorter */
 	if (peer && peer->session && SSL_set_session(ssl, peer->session) != 1)
 		return SZC_E_OPTION;
 	if (host && !is_ip(host) && SSL_set_tlsext_host_name(ssl, host) != 1)
@@ -167,6 +169,17 @@ static int set_up_ssl(struct szc_tls *tls, const struct szc_tls_peer *peer)
 	return szc_tls_is_client(tls) ? set_up_client(tls, peer) : set_up_server(tls);
 }
 
+static const char *attach_refused(int error, const struct szc_tls_peer *peer)
+{
+	if (error != SZC_E_OPTION)
+		return szc_strerror(error);
+	if (peer && peer->size < sizeof(*peer))
+		return "peer->size is not set: write sizeof(struct szc_tls_peer)";
+	if (peer && peer->host)
+		return "OpenSSL takes neither this host name nor this session";
+	return "a client that verifies needs peer->host, a name or an address";
+}
+
 int szc_tls_attach(struct szc_conn *conn, struct szc_tls_ctx *ctx, const struct szc_tls_peer *peer)
 {
 	struct szc_tls *tls = calloc(1, sizeof(*tls));
@@ -186,11 +199,10 @@ int szc_tls_attach(struct szc_conn *conn, struct szc_tls_ctx *ctx, const struct 
 	if (error) {
 		tls_free(tls);
 		return szc_layer_fail(conn, error, "TLS cannot be put on the connection: %s",
-				      error == SZC_E_OPTION
-					      ? "a client that verifies needs peer->host, a name or an address"
-					      : szc_strerror(error));
+				      attach_refused(error, peer));
 	}
-	return szc_layer_attach(conn, &szc_tls_layer, tls);
+	error = szc_layer_attach(conn, &szc_tls_layer, tls);
+	return error ? szc_layer_fail(conn, error, "TLS can be put on a connection once, before data flows") : 0;
 }
 
 /* ---- public getters */
@@ -264,7 +276,9 @@ int szc_tls_key_update(struct szc_conn *conn, bool request)
 {
 	struct szc_tls *tls = szc_layer_state(conn, &szc_tls_layer);
 
-	if (!tls || !tls->handed_over || tls->closed || szc_conn_last_error(conn)[0])
+	if (!tls || !tls->handed_over || tls->closed || szc_conn_error(conn))
 		return SZC_E_STATE;
+	if (tls->ktls && !szc_ktls_can_rekey())
+		return -EOPNOTSUPP;
 	return szc_tls_send_key_update(conn, tls, request);
 }

@@ -55,7 +55,8 @@ struct szc_rx_options {
 	 */
 	unsigned max_connections; /* default 64; slots, counted until the last buffer of a closed connection is back */
 	size_t area_size;         /* default: 8 buffers a connection */
-	size_t buffer_size;       /* a power of two, 4 KiB to 1 MiB; default 64 KiB, 16 KiB above 64 connections */
+	size_t buffer_size;       /* a power of two, 4 KiB to 1 MiB; default 64 KiB, 16 KiB above 64 connections;
+				   * nodev: always 4 KiB, and 128 of them a connection by default */
 	unsigned quota_buffers;   /* default: the area's buffers / max_connections; see szc_rx_min_quota() */
 
 	size_t send_limit;     /* bound of a connection's send queue, bytes; default 1 MiB */
@@ -72,7 +73,7 @@ SZC_API unsigned szc_rx_min_quota(size_t buffer_size);
 
 /*
  * Opens an engine. The calling thread owns it. No privilege is needed, but for SZC_BACKEND_NODEV.
- * Errors: SZC_E_OPTION, SZC_E_BACKEND (asked for and not to be had), -ENOMEM, -EMFILE, -EPERM. options->error has the
+ * Errors: SZC_E_OPTION, SZC_E_BACKEND (asked for and not to be had), -ENOMEM, -EMFILE. options->error has the
  * sentence.
  */
 SZC_API int szc_rx_open(struct szc_rx **rx, const struct szc_rx_options *options);
@@ -95,7 +96,7 @@ SZC_API const char *szc_rx_last_error(const struct szc_rx *rx);
 /* The engine's ledger: all its connections, the closed ones included. */
 SZC_API void szc_rx_trips(const struct szc_rx *rx, struct szc_trips *trips);
 
-/* The area: its first byte and its size. For tests, and for those who register it elsewhere. */
+/* The area's whole mapping, rings in front of the buffers included. For tests, and for those who register it elsewhere. */
 SZC_API void szc_rx_area(const struct szc_rx *rx, void **base, size_t *size);
 
 /* How often what ran out, for monitoring; counters only grow. */
@@ -138,7 +139,8 @@ struct szc_event {
  * Waits until something happened, at most timeout_ms (0: look only; -1: for ever), and fills up to max events.
  * Returns how many, 0 on time-out. A connection's events come in order, at most one a connection and call, so that one
  * fast connection cannot starve the others. Closing a connection voids its event that the array may still hold: skip
- * that, but release the view if it has one. Errors: -EINTR, -ENOMEM; a connection's own trouble is an event, not an error.
+ * that, but release the view if it has one. Errors: -EINTR, -ENOMEM, SZC_E_OPTION for
+ * a max below 1; a connection's own trouble is an event, not an error.
  */
 SZC_API int szc_rx_wait(struct szc_rx *rx, struct szc_event *events, int max, int timeout_ms);
 
@@ -193,7 +195,7 @@ SZC_API struct szc_rx *szc_conn_rx(const struct szc_conn *conn);
 /*
  * Queues payload. Returns how many bytes were taken, from 0 to all; less than all means that the queue is at its limit and
  * an SZC_EV_WRITABLE will follow. The memory is the caller's again at once.
- * Errors: SZC_E_STATE before SZC_EV_READY, after szc_conn_shutdown() or after an error; -ENOMEM.
+ * Errors: SZC_E_STATE before SZC_EV_READY and after szc_conn_shutdown(); on a connection that died its error; -ENOMEM.
  */
 SZC_API ssize_t szc_conn_send(struct szc_conn *conn, const struct iovec *iov, int iovcnt);
 
@@ -209,7 +211,10 @@ SZC_API int szc_conn_shutdown(struct szc_conn *conn);
  */
 SZC_API void szc_conn_close(struct szc_conn *conn);
 
-/* Why the connection died, as a sentence; "" if it did not. */
+/* What the connection died of, negative; 0 while it lives. */
+SZC_API int szc_conn_error(const struct szc_conn *conn);
+
+/* Why the connection died, or why the last call on it failed, as a sentence; "" if neither. */
 SZC_API const char *szc_conn_last_error(const struct szc_conn *conn);
 SZC_API void szc_conn_trips(const struct szc_conn *conn, struct szc_trips *trips);
 

@@ -23,7 +23,7 @@ struct szc_tls_ctx;
 enum szc_tls_role { SZC_TLS_SERVER = 1, SZC_TLS_CLIENT };
 
 enum szc_tls_sending {
-	SZC_TLS_SEND_AUTO, /* kTLS where the kernel has it for the cipher, else user space */
+	SZC_TLS_SEND_AUTO, /* kTLS where the kernel has it and can change keys (Linux 6.14), else user space */
 	SZC_TLS_SEND_USER, /* sealed by this library */
 	SZC_TLS_SEND_KTLS, /* sealed by the kernel, or the handshake fails with a sentence */
 };
@@ -68,7 +68,8 @@ struct szc_tls_options {
 };
 
 /*
- * A configuration for many connections, from any number of engines and threads. Errors: SZC_E_TLS_CONFIG,
+ * A configuration for many connections, from any number of engines and threads. Options are needed: there is no default
+ * for the role. Errors: SZC_E_TLS_CONFIG,
  * SZC_E_TLS_CIPHER, SZC_E_OPTION, -ENOMEM.
  */
 SZC_API int szc_tls_ctx_open(struct szc_tls_ctx **ctx, const struct szc_tls_options *options);
@@ -83,7 +84,9 @@ struct szc_tls_peer {
 
 /*
  * Puts TLS on a connection, right after szc_rx_connect(), szc_rx_adopt() or SZC_EV_ACCEPTED. A verifying client without
- * peer->host is refused: SZC_E_OPTION. SZC_EV_READY follows when the handshake is done. Errors: SZC_E_STATE, -ENOMEM.
+ * peer->host is refused: SZC_E_OPTION. SZC_EV_READY follows when the handshake is done. Errors: SZC_E_STATE if a
+ * layer is there already or data flowed, SZC_E_TLS_CIPHER and SZC_E_TLS_CONFIG if the SSL_CTX allows neither TLS 1.3 nor one
+ * of our suites, -ENOMEM; szc_conn_last_error() has the sentence.
  */
 SZC_API int szc_tls_attach(struct szc_conn *conn, struct szc_tls_ctx *ctx, const struct szc_tls_peer *peer);
 

@@ -24,10 +24,10 @@ struct szc_trips {
 	uint64_t bytes_user_copied;     /* payload and framing moved again by this library (compaction, copy-first) */
 	uint64_t bytes_opened_in_place; /* payload decrypted in the very buffers it arrived in */
 	uint64_t bytes_opened;          /* payload decrypted at all; what passes are counted from */
-	uint64_t bytes_handshake;       /* TLS handshake and post-handshake messages given to OpenSSL */
-	uint64_t bytes_sent;            /* as handed to TCP */
-	uint64_t records;               /* TLS records opened, those without payload included */
-	uint64_t key_updates;           /* TLS KeyUpdates received and obeyed */
+	uint64_t bytes_handshake; /* TLS handshake and post-handshake messages, tickets and key updates included */
+	uint64_t bytes_sent;      /* as handed to the socket; with kTLS before the kernel's framing */
+	uint64_t records;         /* TLS records opened, those without payload included */
+	uint64_t key_updates;     /* TLS KeyUpdates received and obeyed */
 };
 
 /* Trips that the ledger measured itself, for each payload byte: copies by the kernel and by this library, and writes of
