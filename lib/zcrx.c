@@ -28,7 +28,6 @@
 enum {
 	COMPLETIONS = 4096, /* at most; a full ring is no loss */
 	FILL_UNIT = 16,     /* what the average is kept in, and how many buffers it remembers */
-	ASK_PARTS = 8,      /* one part in so many is left out of what the average says: it is an average */
 };
 
 struct zcrx_conn {
@@ -62,11 +61,11 @@ static void arm(struct szc_conn *conn)
 	struct zcrx_state *state = state_of(conn->rx);
 	struct zcrx_conn *zcrx = conn->backend_state;
 	struct io_uring_sqe *sqe = szc_uring_sqe(&state->uring);
-	uint64_t room = (uint64_t)(conn->quota - conn->held) * zcrx->fill / FILL_UNIT;
+	/* Half of what the room should hold: only segments far smaller than before can then overshoot it. */
+	uint64_t ask = (uint64_t)(conn->quota - conn->held) * zcrx->fill / FILL_UNIT / 2;
 
-	room -= room / ASK_PARTS;
 	/* 0 would mean no limit. */
-	zcrx->asked = room > INT32_MAX ? INT32_MAX : room ? (uint32_t)room : 1;
+	zcrx->asked = ask > INT32_MAX ? INT32_MAX : ask ? (uint32_t)ask : 1;
 	zcrx->got = 0;
 	zcrx->cancelling = false;
 	io_uring_prep_rw(SZC_IORING_OP_RECV_ZC, sqe, conn->fd, NULL, zcrx->asked, 0);
