@@ -23,9 +23,18 @@ static int open_copied(struct szc_conn *conn, struct szc_tls *tls, const struct 
 	return 0;
 }
 
+static int count_empty(struct szc_conn *conn, struct szc_tls *tls)
+{
+	if (++tls->empty_records <= tls->ctx->options.max_empty_records)
+		return 0;
+	return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_FLOOD,
+			     "more than %u empty records in a row", tls->ctx->options.max_empty_records);
+}
+
 static int alert_received(struct szc_conn *conn, struct szc_tls *tls, const struct szc_span *content)
 {
 	uint8_t alert[2];
+	int error;
 
 	if (content->len != sizeof(alert))
 		return szc_tls_fatal(conn, tls, SZC_ALERT_DECODE_ERROR, SZC_E_TLS_RECORD,
@@ -33,8 +42,11 @@ static int alert_received(struct szc_conn *conn, struct szc_tls *tls, const stru
 	szc_span_copy_out(content, alert);
 	if (alert[1] == SZC_ALERT_CLOSE_NOTIFY)
 		return SZC_LAYER_EOF;
-	if (alert[1] == SZC_ALERT_USER_CANCELED)
-		return SZC_LAYER_PROGRESS; /* RFC 8446 6.1: a close_notify follows */
+	if (alert[1] == SZC_ALERT_USER_CANCELED) {
+		/* RFC 8446 6.1: a close_notify follows. It may not be said for ever instead. */
+		error = count_empty(conn, tls);
+		return error ? error : SZC_LAYER_PROGRESS;
+	}
 	return szc_layer_fail(conn, SZC_E_TLS_ALERT, "the peer sent alert %s (%d)", szc_alert_name(alert[1]), alert[1]);
 }
 
@@ -49,10 +61,7 @@ static int count_record(struct szc_conn *conn, struct szc_tls *tls, const struct
 	if (!opened->length && opened->type != SZC_CONTENT_APPLICATION)
 		return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_RECORD,
 				     "an empty record of type %d", opened->type);
-	if (!opened->length && ++tls->empty_records > tls->ctx->options.max_empty_records)
-		return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_FLOOD,
-				     "more than %u empty records in a row", tls->ctx->options.max_empty_records);
-	return 0;
+	return opened->length ? 0 : count_empty(conn, tls);
 }
 
 /* What was opened lies behind the header in the connection's input. Consumes all of it. */
