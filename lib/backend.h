@@ -52,7 +52,9 @@ struct szc_backend_ops {
 
 	/* Handles what is due, waiting for it if timeout_ms is not 0. 0 or a negative errno (-EINTR among them). */
 	int (*wait)(struct szc_rx *rx, int timeout_ms);
-	/* Readable when wait() has something to do. */
+	/* All that was begun since the last wait() goes to the kernel: the caller may sleep on fd() next. */
+	void (*submit)(struct szc_rx *rx);
+	/* Readable when wait() has something to do. Or a negative errno. */
 	int (*fd)(const struct szc_rx *rx);
 };
 

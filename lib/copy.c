@@ -188,5 +188,6 @@ const struct szc_backend_ops szc_backend_copy = {
 	.watch = szc_uring_watch,
 	.unwatch = szc_uring_unwatch,
 	.wait = szc_uring_wait,
+	.submit = szc_uring_submit,
 	.fd = szc_uring_fd,
 };

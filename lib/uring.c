@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
 	SUBMISSIONS = 256,
@@ -41,6 +43,7 @@ int szc_uring_open(struct szc_rx *rx, struct szc_uring *uring, unsigned completi
 	};
 	int error;
 
+	uring->event_fd = -1;
 	while (params.cq_entries < completions && params.cq_entries < COMPLETIONS_MAX)
 		params.cq_entries *= 2;
 	error = io_uring_queue_init_params(SUBMISSIONS, &uring->ring, &params);
@@ -58,6 +61,8 @@ int szc_uring_open(struct szc_rx *rx, struct szc_uring *uring, unsigned completi
 void szc_uring_close(struct szc_uring *uring)
 {
 	io_uring_queue_exit(&uring->ring);
+	if (uring->event_fd >= 0)
+		close(uring->event_fd);
 }
 
 struct io_uring_sqe *szc_uring_sqe(struct szc_uring *uring)
@@ -84,8 +89,10 @@ void szc_uring_cancel(struct szc_uring *uring, void *owner, enum szc_uring_tag t
 	szc_uring_tag(sqe, NULL, SZC_URING_NONE);
 }
 
-void szc_uring_submit(struct szc_uring *uring)
+void szc_uring_submit(struct szc_rx *rx)
 {
+	struct szc_uring *uring = rx->backend_state;
+
 	if (io_uring_sq_ready(&uring->ring))
 		io_uring_submit(&uring->ring);
 }
@@ -215,8 +222,12 @@ int szc_uring_wait(struct szc_rx *rx, int timeout_ms)
 	struct szc_uring *uring = rx->backend_state;
 	size_t size = sizeof(struct io_uring_cqe) * (uring->ring.flags & IORING_SETUP_CQE32 ? 2 : 1);
 	struct io_uring_cqe *cqe;
-	int error = enter(&uring->ring, timeout_ms);
+	int error;
 
+	/* Before the ring is looked at: what comes later counts anew. */
+	if (uring->event_fd >= 0)
+		eventfd_read(uring->event_fd, &(eventfd_t){0});
+	error = enter(&uring->ring, timeout_ms);
 	if (error)
 		return error;
 	rx->now_ms = szc_clock_ms();
@@ -231,14 +242,25 @@ int szc_uring_wait(struct szc_rx *rx, int timeout_ms)
 		io_uring_cqe_seen(&uring->ring, cqe);
 		dispatch(uring, &copy.cqe);
 	}
-	if (!timeout_ms)
-		szc_uring_submit(uring);
 	return 0;
 }
 
 int szc_uring_fd(const struct szc_rx *rx)
 {
-	const struct szc_uring *uring = rx->backend_state;
+	struct szc_uring *uring = rx->backend_state;
+	int fd, error;
 
-	return uring->ring.ring_fd;
+	/* Not the ring's own descriptor: with DEFER_TASKRUN most kernels do not wake those who poll that. */
+	if (uring->event_fd >= 0)
+		return uring->event_fd;
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	error = io_uring_register_eventfd(&uring->ring, fd);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	uring->event_fd = fd;
+	return fd;
 }

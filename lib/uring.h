@@ -31,6 +31,7 @@ struct szc_uring_conn {
 
 struct szc_uring {
 	struct io_uring ring;
+	int event_fd; /* what others poll for us; -1 until somebody asks for it */
 	/* A receive completion of a connection, with its second half if the ring is CQE32; recv_armed is up to date already. */
 	void (*received)(struct szc_conn *conn, const struct io_uring_cqe *cqe);
 	/* Nothing of the connection is in flight any more. */
@@ -45,8 +46,6 @@ void szc_uring_close(struct szc_uring *uring);
 struct io_uring_sqe *szc_uring_sqe(struct szc_uring *uring);
 void szc_uring_tag(struct io_uring_sqe *sqe, void *owner, enum szc_uring_tag tag);
 void szc_uring_cancel(struct szc_uring *uring, void *owner, enum szc_uring_tag tag);
-/* To the kernel with what is queued: the caller may go to sleep on szc_uring_fd(), where nothing else would do it. */
-void szc_uring_submit(struct szc_uring *uring);
 
 /* Parts of struct szc_backend_ops, for backends whose backend_state begins with a struct szc_uring. */
 int szc_uring_want_write(struct szc_conn *conn);
@@ -55,6 +54,7 @@ void szc_uring_detach(struct szc_conn *conn);
 int szc_uring_watch(struct szc_rx *rx, struct szc_watch *watch);
 void szc_uring_unwatch(struct szc_rx *rx, struct szc_watch *watch);
 int szc_uring_wait(struct szc_rx *rx, int timeout_ms);
+void szc_uring_submit(struct szc_rx *rx);
 int szc_uring_fd(const struct szc_rx *rx);
 
 #endif

@@ -235,16 +235,14 @@ static void go_on(struct szc_rx *rx)
 
 static int zcrx_wait(struct szc_rx *rx, int timeout_ms)
 {
-	int error;
-
 	go_on(rx);
-	error = szc_uring_wait(rx, timeout_ms);
-	if (!error && !timeout_ms) {
-		/* The caller may sleep on the descriptor next: nothing may be left that only another wait would start. */
-		go_on(rx);
-		szc_uring_submit(&state_of(rx)->uring);
-	}
-	return error;
+	return szc_uring_wait(rx, timeout_ms);
+}
+
+static void zcrx_submit(struct szc_rx *rx)
+{
+	go_on(rx);
+	szc_uring_submit(rx);
 }
 
 static int nodev_open(struct szc_rx *rx)
@@ -301,5 +299,6 @@ const struct szc_backend_ops szc_backend_nodev = {
 	.watch = szc_uring_watch,
 	.unwatch = szc_uring_unwatch,
 	.wait = zcrx_wait,
+	.submit = zcrx_submit,
 	.fd = szc_uring_fd,
 };

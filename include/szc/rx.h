@@ -147,7 +147,7 @@ SZC_API int szc_rx_wait(struct szc_rx *rx, struct szc_event *events, int max, in
 /*
  * A descriptor for somebody else's poll, epoll or libevent: readable when szc_rx_wait() has something to do. Owned by the
  * engine. Before sleeping on it call szc_rx_wait(rx, ..., 0) until it returns 0: what is already inside the engine
- * does not make the descriptor readable again.
+ * does not make the descriptor readable again. Made at the first call; -EMFILE, -ENFILE or -ENOMEM if it cannot be.
  */
 SZC_API int szc_rx_fd(const struct szc_rx *rx);
 

@@ -19,13 +19,13 @@
 enum szc_backend fixture_copy = SZC_BACKEND_COPY, fixture_epoll = SZC_BACKEND_EPOLL;
 
 /* Tests of running out of memory ask for too much of it: that is to fail, not to end the process. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "allocator_may_return_null=1";
 }
 
-const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
 	return "allocator_may_return_null=1";
@@ -92,9 +92,10 @@ int fixture_connect(unsigned port)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
-	limit_times(fd);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		fail_msg("cannot connect to port %u: %s", port, strerror(errno));
+	/* Not before: io_uring's work interrupts system calls, and those with a time limit are not restarted. */
+	limit_times(fd);
 	return fd;
 }
 
@@ -123,8 +124,6 @@ struct szc_conn *fixture_conn(struct szc_rx *rx, int *peer)
 	assert_int_equal(szc_rx_adopt(rx, fds[0], &conn), 0);
 	assert_int_equal(szc_conn_wait_ready(conn, FIXTURE_MS), 0);
 	*peer = fds[1];
-	/* The event stays due: take it, or the next one is not what the test waits for. */
-	assert_ptr_equal(fixture_expect(rx, SZC_EV_READY).conn, conn);
 	return conn;
 }
 
@@ -213,6 +212,8 @@ void fixture_read(int fd, size_t len, unsigned seed, uint64_t at)
 	while (len) {
 		ssize_t got = recv(fd, bytes, len < sizeof(bytes) ? len : sizeof(bytes), 0);
 
+		if (got < 0 && errno == EINTR)
+			continue;
 		if (got <= 0)
 			fail_msg("the peer's recv: %s", got ? strerror(errno) : "end of stream");
 		for (ssize_t i = 0; i < got; i++, at++)
