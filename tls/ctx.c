@@ -183,9 +183,11 @@ static int make_ssl_ctx(struct szc_tls_ctx *ctx, const struct szc_tls_options *o
 	ctx->ssl_ctx = SSL_CTX_new(o->role == SZC_TLS_CLIENT ? TLS_client_method() : TLS_server_method());
 	if (!ctx->ssl_ctx)
 		return fail(o, -ENOMEM, "OpenSSL could not make an SSL_CTX");
-	/* Without an id, OpenSSL refuses to resume sessions of clients that showed a certificate. */
-	SSL_CTX_set_session_id_context(ctx->ssl_ctx, id, sizeof(id) - 1);
-	if (o->role == SZC_TLS_CLIENT)
+	/* Without an id, OpenSSL refuses to resume sessions of clients that showed a certificate. A client's sessions are
+	 * the application's, which may have them from elsewhere. */
+	if (o->role == SZC_TLS_SERVER)
+		SSL_CTX_set_session_id_context(ctx->ssl_ctx, id, sizeof(id) - 1);
+	else
 		SSL_CTX_set_session_cache_mode(ctx->ssl_ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	return load_files(ctx->ssl_ctx, o);
 }
