@@ -39,9 +39,9 @@ SSL_CTX *peer_ssl_ctx(bool server)
 
 	assert_non_null(ctx);
 	SSL_CTX_set_keylog_callback(ctx, keylog);
-	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"peer", 4);
 	if (!server)
 		return ctx;
+	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"peer", 4);
 	assert_int_equal(SSL_CTX_use_certificate_chain_file(ctx, pki_path(PKI_SERVER)), 1);
 	assert_int_equal(SSL_CTX_use_PrivateKey_file(ctx, pki_path(PKI_SERVER_KEY), SSL_FILETYPE_PEM), 1);
 	return ctx;
@@ -69,6 +69,9 @@ void peer_close(struct peer *peer)
 {
 	if (peer->fd >= 0)
 		close(peer->fd);
+	/* OpenSSL would not resume the session of an SSL that is freed without a farewell. */
+	if (peer->done)
+		SSL_set_shutdown(peer->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(peer->ssl);
 	szc_protect_drop(&peer->rx);
 	free(peer->in);
