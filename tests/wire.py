@@ -218,15 +218,15 @@ class Client:
 
     def read(self, size):
         """Exactly so many bytes of payload."""
-        got = b""
+        got = bytearray()
         while len(got) < size:
             try:
-                part = self.tls.read(size - len(got))
+                part = self.tls.read(min(size - len(got), 65536))
                 check(part, f"the server ended after {len(got)} of {size} bytes")
                 got += part
             except ssl.SSLWantReadError:
                 check(self.pull(), f"TCP ended after {len(got)} of {size} bytes")
-        return got
+        return bytes(got)
 
     def farewell(self):
         """close_notify."""
