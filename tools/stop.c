@@ -21,7 +21,9 @@ void stop_install(void)
 	/* nohup(1) means it. */
 	if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &action, NULL);
+	/* A reader that went away and a file that grew to its limit are errors of a write, and are told as such. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 int stop_signal(void)
