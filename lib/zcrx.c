@@ -128,6 +128,20 @@ static void zcrx_receive(struct szc_conn *conn)
 
 /* ---- completions */
 
+/*
+ * How full buffers are. A fragment that our own asking cut short says little: it may only raise the average, by as much
+ * that a receive for half a buffer's worth asks for more the next time. Else small asks would teach ever smaller ones.
+ */
+static void learn(struct zcrx_conn *zcrx, uint32_t len, uint32_t buffer_size)
+{
+	bool cut = zcrx->got == zcrx->asked;
+
+	if (cut)
+		len = len < buffer_size / 4 ? 4 * len : buffer_size;
+	if (!cut || len > zcrx->fill / FILL_UNIT)
+		zcrx->fill += len - zcrx->fill / FILL_UNIT;
+}
+
 /* A buffer holds one completion's bytes and nobody else's: the kernel copied them to its beginning (io_zcrx_copy_chunk). */
 static void take(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 {
@@ -145,7 +159,7 @@ static void take(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 	frag->cap = (uint32_t)(rx->options.buffer_size - within);
 	frag->buffer = (uint32_t)(offset / rx->options.buffer_size);
 	zcrx->got += frag->len;
-	zcrx->fill += frag->len - zcrx->fill / FILL_UNIT;
+	learn(zcrx, frag->len, (uint32_t)rx->options.buffer_size);
 	conn->held++;
 	szc_conn_received(conn, frag);
 }
