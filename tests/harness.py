@@ -5,8 +5,8 @@ server and as a client, throw-away certificates, payloads.
 A case is a function; it fails by raising. What it started is ended after it, by process id. Nothing waits without a limit.
 """
 import atexit
-import fcntl
 import filecmp
+import fcntl
 import json
 import os
 import random
@@ -218,7 +218,7 @@ class Zcrx(Process):
               *self.tail())
         said = self.lines()
         if code != DONE:
-            check(said and len(said[-1]) > len("zcrx-tls: ") + 12, f"exit code {code} without a sentence", *self.tail())
+            check(said and len(said[-1]) > len("zcrx-tls: ") + 10, f"exit code {code} without a sentence", *self.tail())
         return said[-1][len("zcrx-tls: "):] if said else ""
 
     def json(self):
@@ -315,13 +315,17 @@ def gnutls_cli(server, *args, suite=None, extra="", **more):
                    **more)
 
 
+def unread(pipe):
+    """How many bytes are in it now; from either end."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+
+
 def command(process, line):
     """A line that the program must read alone, since it looks for commands at the beginning of what it reads."""
     pipe = process.child.stdin
     pipe.write(line + b"\n")
     pipe.flush()
-    unread = lambda: struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
-    wait_until(lambda: not unread() or not process.running(), f"{line} was not read: {' '.join(process.argv)}")
+    wait_until(lambda: not unread(pipe) or not process.running(), f"{line} was not read: {' '.join(process.argv)}")
 
 
 class Conversation:
