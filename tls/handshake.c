@@ -9,6 +9,7 @@
 #include <string.h>
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 /* Sends what OpenSSL wrote. *records counts those of type application_data, which after the last flight of a server are its
  * tickets: OpenSSL writes each as one record under the traffic key, and our sequence number begins behind them. */
@@ -158,6 +159,47 @@ static int choose_sending(struct szc_conn *conn, struct szc_tls *tls)
 		tls->suite->name, strerror(-error));
 }
 
+/* What a full handshake would have found wrong with the certificate that a resumed session remembers. */
+static long judge_session(SSL *ssl)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+	const char *host = X509_VERIFY_PARAM_get0_host(param, 0);
+	X509 *cert = SSL_get0_peer_certificate(ssl);
+	char *ip = X509_VERIFY_PARAM_get1_ip_asc(param);
+	long verdict = SSL_get_verify_result(ssl);
+
+	if (!cert)
+		verdict = X509_V_ERR_UNSPECIFIED;
+	else if (!verdict && host && X509_check_host(cert, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) != 1)
+		verdict = X509_V_ERR_HOSTNAME_MISMATCH;
+	else if (!verdict && ip && X509_check_ip_asc(cert, ip, 0) != 1)
+		verdict = X509_V_ERR_IP_ADDRESS_MISMATCH;
+	OPENSSL_free(ip);
+	return verdict;
+}
+
+/* A resumed handshake shows no certificate, and OpenSSL then asks neither how the session was verified nor for whom. A
+ * callback of the application's own decides by itself what it accepts. */
+static int check_resumed(struct szc_conn *conn, struct szc_tls *tls)
+{
+	const struct szc_tls_options *options = &tls->ctx->options;
+	long verdict;
+
+	if (!tls->resumed || SSL_get_verify_callback(tls->ssl))
+		return 0;
+	if (!szc_tls_is_client(tls) && options->client_auth == SZC_TLS_CLIENT_AUTH_REQUIRE && !tls->peer)
+		return szc_tls_fatal(conn, tls, SZC_ALERT_CERTIFICATE_REQUIRED, SZC_E_TLS_VERIFY,
+				     "the client's session was made with no certificate, and one is required");
+	if (!szc_tls_is_client(tls) || options->insecure)
+		return 0;
+	verdict = judge_session(tls->ssl);
+	if (verdict == X509_V_OK)
+		return 0;
+	return szc_tls_fatal(conn, tls, SZC_ALERT_BAD_CERTIFICATE, SZC_E_TLS_VERIFY,
+			     "the session to resume was made with a certificate that is not accepted here: %s",
+			     X509_verify_cert_error_string(verdict));
+}
+
 static int hand_over(struct szc_conn *conn, struct szc_tls *tls, uint64_t tickets)
 {
 	int error;
@@ -174,6 +216,9 @@ static int hand_over(struct szc_conn *conn, struct szc_tls *tls, uint64_t ticket
 	set_key_limit(tls);
 	set_record_max(tls);
 	tls->handed_over = true;
+	error = check_resumed(conn, tls);
+	if (error)
+		return error;
 	if (!szc_tls_is_client(tls))
 		szc_tls_drop_ssl(tls);
 	error = choose_sending(conn, tls);
