@@ -105,6 +105,54 @@ static void session_over_a_key_update(void **state)
 	pair_close(&pair);
 }
 
+/* A session vouches for what was verified when it was made, and nothing else: a resumed handshake shows no certificate. */
+static void a_session_is_no_way_around_verification(void **state)
+{
+	static const struct {
+		enum pki_file cert;
+		const char *host;
+		const char *words; /* NULL: all is well */
+	} cases[] = {
+		{PKI_SERVER, "localhost", NULL},           {PKI_SERVER, "127.0.0.1", NULL},
+		{PKI_SERVER, "somebody.else", "mismatch"}, {PKI_SERVER, "127.0.0.2", "mismatch"},
+		{PKI_STRANGER, "localhost", "issuer"},
+	};
+	struct szc_tls_options options = pair_options(SZC_TLS_CLIENT);
+	struct szc_tls_ctx *careful = pair_tls(&options), *careless;
+	struct pair pair;
+	size_t i;
+
+	options.insecure = true;
+	careless = pair_tls(&options);
+	pair_open(&pair, state, NULL);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		SSL_CTX *peer_ctx = peer_ssl_ctx(true);
+		struct szc_tls_peer to = {.size = sizeof(to), .host = cases[i].host};
+
+		assert_int_equal(SSL_CTX_use_certificate_chain_file(peer_ctx, pki_path(cases[i].cert)), 1);
+		assert_int_equal(SSL_CTX_use_PrivateKey_file(peer_ctx, pki_path(cases[i].cert + 1), SSL_FILETYPE_PEM),
+				 1);
+		connect_client(&pair, careless, peer_ctx, NULL);
+		pair_prove_alive(&pair);
+		to.session = szc_tls_session(pair.conn);
+		pair_connect(&pair, careful, &to, peer_ctx, NULL);
+		pair_handshake(&pair);
+		SSL_SESSION_free(to.session);
+		if (cases[i].words) {
+			assert_false(pair.ready);
+			pair_expect_error(&pair, SZC_E_TLS_VERIFY, cases[i].words);
+			pair_expect_alert(&pair, SSL_AD_BAD_CERTIFICATE);
+		} else {
+			assert_true(szc_tls_resumed(pair.conn));
+			pair_prove_alive(&pair);
+		}
+		SSL_CTX_free(peer_ctx);
+	}
+	szc_tls_ctx_close(careful);
+	szc_tls_ctx_close(careless);
+	pair_close(&pair);
+}
+
 /* ---- our server resumes */
 
 static void our_server_resumes(SSL_CTX *own, struct pair *pair, const char *suite, size_t tickets)
@@ -194,6 +242,39 @@ static void server_resumes_with_client_certificate(void **state)
 	}
 	SSL_SESSION_free(session);
 	szc_tls_ctx_close(ctx);
+	SSL_CTX_free(peer_ctx);
+	pair_close(&pair);
+}
+
+/* Two configurations on one SSL_CTX share its tickets: one that demands certificates does not take the other's word. */
+static void no_way_around_a_required_certificate(void **state)
+{
+	SSL_CTX *own = peer_ssl_ctx(true), *peer_ctx = peer_ssl_ctx(false);
+	struct szc_tls_options options = {.size = sizeof(options), .role = SZC_TLS_SERVER, .ssl_ctx = own};
+	struct szc_tls_ctx *lenient = pair_tls(&options), *strict;
+	SSL_SESSION *session;
+	struct pair pair;
+	uint8_t byte[16];
+
+	options.client_auth = SZC_TLS_CLIENT_AUTH_REQUIRE;
+	strict = pair_tls(&options);
+	pair_open(&pair, state, NULL);
+	pair_connect(&pair, lenient, NULL, peer_ctx, NULL);
+	pair_must_handshake(&pair);
+	pair_settle(&pair);
+	peer_ssl_read(&pair.peer, byte, sizeof(byte));
+	session = SSL_get1_session(pair.peer.ssl);
+	assert_true(SSL_SESSION_is_resumable(session));
+	pair_connect(&pair, lenient, NULL, peer_ctx, session);
+	pair_must_handshake(&pair);
+	assert_true(szc_tls_resumed(pair.conn));
+	pair_connect(&pair, strict, NULL, peer_ctx, session);
+	pair_expect_error(&pair, SZC_E_TLS_VERIFY, "no certificate");
+	assert_false(pair.ready);
+	SSL_SESSION_free(session);
+	szc_tls_ctx_close(lenient);
+	szc_tls_ctx_close(strict);
+	SSL_CTX_free(own);
 	SSL_CTX_free(peer_ctx);
 	pair_close(&pair);
 }
@@ -582,9 +663,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(our_client_resumes),
 		ON(epoll, session_without_ticket),
+		ON(epoll, a_session_is_no_way_around_verification),
 		ON(epoll, session_over_a_key_update),
 		ON_BOTH(server_resumes),
 		ON(epoll, server_resumes_with_client_certificate),
+		ON(epoll, no_way_around_a_required_certificate),
 		ON_BOTH(tickets_in_every_form),
 		ON_BOTH(nothing_of_openssl_leaves),
 		ON(epoll, good_then_bad),
