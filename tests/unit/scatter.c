@@ -13,6 +13,12 @@ static uint8_t canary(size_t offset)
 	return (uint8_t)(0x80 | (offset & 0x7f));
 }
 
+static void guard(struct scatter *scatter, size_t from)
+{
+	for (size_t i = from; i < from + GAP; i++)
+		scatter->arena[i] = canary(i);
+}
+
 static void *must(void *memory)
 {
 	if (!memory) {
@@ -30,14 +36,14 @@ void scatter_make(struct scatter *scatter, const uint8_t *bytes, size_t len, con
 	scatter->iov = must(calloc((size_t)scatter->iovcnt, sizeof(*scatter->iov)));
 	scatter->arena_len = len + GAP * ((size_t)scatter->iovcnt + 1);
 	scatter->arena = must(malloc(scatter->arena_len));
-	for (size_t i = 0; i < scatter->arena_len; i++)
-		scatter->arena[i] = canary(i);
 
+	guard(scatter, 0);
 	for (int i = 0; i < scatter->iovcnt; i++) {
 		size_t end = i < cut_count ? cuts[i] : len;
 
 		scatter->iov[i] = (struct iovec){scatter->arena + place, end - at};
 		memcpy(scatter->arena + place, bytes + at, end - at);
+		guard(scatter, place + end - at);
 		place += end - at + GAP;
 		at = end;
 	}

@@ -314,6 +314,9 @@ static void wrong_lengths_are_refused(void **state)
 		assert_memory_equal(attempt.after + SZC_RECORD_HEADER + length, wire + SZC_RECORD_HEADER + length,
 				    WIRE - SZC_RECORD_HEADER - length);
 	}
+	/* a tag that is right, but of nothing at all */
+	attempt_whole(&attempt, &protect, wire, reference_seal(0x1301, secret, 0, inner, 0, wire));
+	assert_refused_and_wiped(&attempt, SZC_RECORD_TAG, SZC_E_TLS_MAC, SZC_ALERT_BAD_RECORD_MAC);
 	szc_protect_drop(&protect);
 }
 
