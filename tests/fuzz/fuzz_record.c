@@ -375,9 +375,12 @@ static enum verdict ssl_receive(struct session *session, const uint8_t *bytes, s
 	}
 }
 
+/* Type 24, one byte long; that byte, the request, follows. */
+static const uint8_t key_update[] = {SZC_HANDSHAKE_KEY_UPDATE, 0, 0, 1};
+
 static bool is_key_update(const uint8_t *content, size_t len)
 {
-	return len == 5 && !memcmp(content, "\x18\0\0\1", 4) && content[4] < 2;
+	return len == 5 && !memcmp(content, key_update, sizeof(key_update)) && content[4] < 2;
 }
 
 /* Both took the record, as far as the record layer goes. */
@@ -516,9 +519,9 @@ static void forge(struct session *session, struct input *input)
 
 	memset(inner, 0, sizeof(inner));
 	if (how & 0x80) {
-		memcpy(inner, "\x18\0\0\1", 4);
+		memcpy(inner, key_update, sizeof(key_update));
 		inner[4] = how >> 6 & 1;
-		content = 5;
+		content = sizeof(key_update) + 1;
 		type = SZC_CONTENT_HANDSHAKE;
 	} else {
 		content = content < room ? content : room - 1;

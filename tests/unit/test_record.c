@@ -307,8 +307,8 @@ static void wrong_lengths_are_refused(void **state)
 
 	(void)state;
 	make_padded(0x1301, 0, inner, wire);
-	for (uint8_t length = 0; length < WIRE - SZC_RECORD_HEADER; length++) {
-		wire[4] = length;
+	for (size_t length = 0; length < WIRE - SZC_RECORD_HEADER; length++) {
+		wire[4] = (uint8_t)length;
 		attempt_whole(&attempt, &protect, wire, WIRE);
 		assert_refused_and_wiped(&attempt, length, SZC_E_TLS_MAC, SZC_ALERT_BAD_RECORD_MAC);
 		assert_memory_equal(attempt.after + SZC_RECORD_HEADER + length, wire + SZC_RECORD_HEADER + length,
@@ -469,7 +469,7 @@ static void header_versions(void **state)
 
 static void headers_that_are_not_whole(void **state)
 {
-	static const uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff};
+	static const uint8_t bytes[SZC_RECORD_HEADER] = {0xff, 0xff, 0xff, 0xff, 0xff};
 	uint8_t alert;
 
 	(void)state;
