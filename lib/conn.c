@@ -3,6 +3,7 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -98,11 +99,19 @@ int szc_rx_adopt(struct szc_rx *rx, int fd, struct szc_conn **conn)
 {
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof(peer);
+	int error, flags;
 
 	rx->error_text[0] = '\0';
 	if (getpeername(fd, (struct sockaddr *)&peer, &len))
 		return szc_rx_fail(rx, -errno, "descriptor %d cannot be adopted: %s", fd, strerror(errno));
-	return szc_conn_open(rx, fd, conn);
+	error = szc_conn_open(rx, fd, conn);
+	if (error)
+		return error;
+	/* io_uring does not wait, on some kernels at once and on others now and then, where the descriptor forbids it. */
+	flags = fcntl(fd, F_GETFL);
+	if (flags >= 0 && (flags & O_NONBLOCK))
+		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+	return 0;
 }
 
 void szc_conn_list(struct szc_conn *conn)
