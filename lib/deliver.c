@@ -88,7 +88,7 @@ static void compact(struct szc_conn *conn)
 
 static void finish(struct szc_conn *conn)
 {
-	int error = conn->recv_error;
+	int error = conn->recv_error ? conn->recv_error : conn->broken;
 
 	if (!error && conn->layer)
 		error = conn->layer->fin(conn, conn->layer_state);

@@ -27,6 +27,7 @@ struct szc_conn {
 	int error;      /* why it is dead; 0 while it lives */
 	int recv_error; /* what the socket said at its end, acted on after the input was consumed */
 	int send_error;
+	int broken; /* what a send learned of the whole connection's end: told once, a receive would take it for a proper end */
 
 	/* Events that are due, in the order in which they are given. */
 	bool accepted_due;
@@ -127,6 +128,7 @@ int szc_conn_open(struct szc_rx *rx, int fd, struct szc_conn **out);
 void szc_conn_list(struct szc_conn *conn);
 void szc_conn_kill(struct szc_conn *conn, int error);
 void szc_conn_flush(struct szc_conn *conn);
+void szc_conn_broken(struct szc_conn *conn, int error);
 void szc_conn_expire(struct szc_conn *conn, uint64_t now_ms, uint64_t *next_ms);
 /* All that the application and the backend had of a closing connection is back: the slot is free again. */
 void szc_conn_settle(struct szc_conn *conn);

@@ -75,6 +75,8 @@ int szc_layer_queue(struct szc_conn *conn, const struct iovec *iov, int iovcnt)
 	int i;
 
 	/* A refusal of the socket shows again, and is dealt with, when the queue is flushed. */
+	if (direct < 0)
+		szc_conn_broken(conn, (int)direct);
 	skip = direct > 0 ? (size_t)direct : 0;
 	conn->trips.bytes_sent += skip;
 	if (skip)

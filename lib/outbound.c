@@ -6,12 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The kernel tells a reset to one call only. EPIPE is another matter: the peer's proper end came before that. */
+void szc_conn_broken(struct szc_conn *conn, int error)
+{
+	if (error != -EPIPE && error != -ENOBUFS && error != -ENOMEM && !conn->broken)
+		conn->broken = error;
+}
+
 /* The socket refuses for good. What the peer sent before may still wait in the input: it is delivered first, and the error
  * follows the end. A farewell that a satisfied peer did not wait for is no loss. */
 static void send_failed(struct szc_conn *conn, int error)
 {
 	bool only_farewell = conn->shut && conn->sendq.bytes <= conn->farewell;
 
+	szc_conn_broken(conn, error);
 	szc_sendq_clear(&conn->sendq);
 	if (only_farewell) {
 		conn->fin_sent = true;
@@ -109,6 +117,13 @@ static ssize_t plain_send(struct szc_conn *conn, const struct iovec *iov, int io
 	return (ssize_t)taken;
 }
 
+/* An event that is still due for an earlier refusal is out of date: the queue was filled since. */
+static void refuse(struct szc_conn *conn)
+{
+	conn->send_refused = true;
+	conn->writable_due = false;
+}
+
 ssize_t szc_conn_send(struct szc_conn *conn, const struct iovec *iov, int iovcnt)
 {
 	size_t limit = conn->rx->options.send_limit, want = iov_bytes(iov, iovcnt);
@@ -121,7 +136,8 @@ ssize_t szc_conn_send(struct szc_conn *conn, const struct iovec *iov, int iovcnt
 	if (!conn->ready || conn->shut)
 		return SZC_E_STATE;
 	if (conn->sendq.bytes >= limit) {
-		conn->send_refused = want > 0;
+		if (want)
+			refuse(conn);
 		return 0;
 	}
 	limit -= conn->sendq.bytes;
@@ -133,7 +149,7 @@ ssize_t szc_conn_send(struct szc_conn *conn, const struct iovec *iov, int iovcnt
 		return taken;
 	}
 	if ((size_t)taken < want)
-		conn->send_refused = true;
+		refuse(conn);
 	if (!conn->write_armed)
 		szc_conn_flush(conn);
 	return taken;
