@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What the scripts of tests/interop and tests/fault share: cases that print TAP, processes that always end, zcrx-tls as a
-server and as a client, throw-away certificates, payloads.
+"""What the scripts of tests/interop and tests/fault share: cases that print TAP, processes that always end, zcrx-tls
+as a server and as a client, throw-away certificates, payloads.
 
-A case is a function; it fails by raising. What it started is ended after it, by process id. Nothing waits without a limit.
-"""
+A case is a function; it fails by raising. What it started is ended after it, by process id. Nothing waits without a
+limit."""
 import atexit
 import filecmp
 import fcntl
@@ -35,6 +35,10 @@ LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 KIB, MIB = 1024, 1024 * 1024
 # Around one record's payload, and several records.
 SIZES = (0, 1, 16383, 16384, 16385, 3 * MIB + 7)
+
+with open(ZCRX_TLS, "rb") as program:
+    # AddressSanitizer's own memory says nothing about ours.
+    SANITIZED = b"__asan_init" in program.read()
 
 
 class Failed(Exception):
@@ -262,6 +266,10 @@ def vm_hwm(pid):
     return int(re.search(r"VmHWM:\s*(\d+) kB", read_text(f"/proc/{pid}/status"))[1]) * KIB
 
 
+def resident_at_most(resident, limit, *lines):
+    check(resident <= limit or SANITIZED, f"{resident} bytes resident, more than {limit}", *lines)
+
+
 # ---------------------------------------------------------------------------------------------- other programs
 
 def need(*programs):
@@ -287,15 +295,16 @@ def is_listening(port):
 def started(process, port):
     """Waits until a program that is not ours listens, without spending one of its connections."""
     wait_until(lambda: is_listening(port) or not process.running(), f"nobody listens on port {port}")
-    check(process.running(), f"did not start: {' '.join(process.argv)}", *process.tail(), *process.out.splitlines()[-5:])
+    check(process.running(), f"did not start: {' '.join(process.argv)}", *process.tail(),
+          *process.out.splitlines()[-5:])
     return process
 
 
 def s_client(address, *args, ca=None, **more):
     """openssl s_client, verifying, that sends its standard input as it is and ends after it."""
     need("openssl")
-    return Process(["openssl", "s_client", "-connect", address, "-CAfile", ca or CA.cert, "-verify_return_error", "-quiet",
-                    "-no_ign_eof", "-nocommands", *args], **more)
+    return Process(["openssl", "s_client", "-connect", address, "-CAfile", ca or CA.cert, "-verify_return_error",
+                    "-quiet", "-no_ign_eof", "-nocommands", *args], **more)
 
 
 # What GnuTLS calls the suites.
@@ -359,8 +368,8 @@ class Identity:
     def __init__(self, name, subject="localhost", alternative="DNS:localhost,IP:127.0.0.1,IP:::1", authority=None,
                  key=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
         self.cert, self.key = os.path.join(TMP, name + ".pem"), os.path.join(TMP, name + ".key")
-        argv = ["openssl", "req", "-x509", "-newkey", *key, "-nodes", "-days", "2", "-subj", f"/CN={subject}", "-keyout",
-                self.key, "-out", self.cert]
+        argv = ["openssl", "req", "-x509", "-newkey", *key, "-nodes", "-days", "2", "-subj", f"/CN={subject}",
+                "-keyout", self.key, "-out", self.cert]
         if authority:
             argv += ["-CA", authority.cert, "-CAkey", authority.key, "-addext", "basicConstraints=critical,CA:FALSE"]
             argv += ["-addext", f"subjectAltName={alternative}"]

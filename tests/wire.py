@@ -106,11 +106,13 @@ def end(sock, how):
 # ---------------------------------------------------------------------------------------------- proxy
 
 class Proxy:
-    """Forwards connections to `server`; `up` and `down` make a filter for each. With `piece`, so many bytes a segment."""
+    """Forwards connections to `server`; `up` and `down` make a filter for each. With `piece`, so many bytes a
+    segment."""
 
     def __init__(self, port, up=Untouched, down=Untouched, family=4, piece=None):
         self.target, self.up, self.down, self.piece = (LOOPBACK[family], port), up, down, piece
-        self.listener = socket.create_server((LOOPBACK[family], 0), family=socket.AF_INET6 if family == 6 else socket.AF_INET)
+        self.listener = socket.create_server((LOOPBACK[family], 0),
+                                             family=socket.AF_INET6 if family == 6 else socket.AF_INET)
         self.port = self.listener.getsockname()[1]
         self.address = f"localhost:{self.port}" if family == 4 else f"[::1]:{self.port}"
         threading.Thread(target=self.accept, daemon=True).start()
@@ -274,7 +276,8 @@ def client_context():
 
 
 def transmit(port, pieces, stream=None):
-    """A whole life: handshake, payload (a record a piece), farewell. Returns the client, and whether the filter ended it."""
+    """A whole life: handshake, payload (a record a piece), farewell. Returns the client, and whether the filter ended
+    it."""
     client = Client(port, stream)
     try:
         client.handshake()
@@ -307,7 +310,8 @@ class Reports:
         return self.lines
 
     def next(self, seconds=20):
-        wait_until(lambda: self.poll() or not self.server.running(), "the server reports no end of a connection", seconds)
+        wait_until(lambda: self.poll() or not self.server.running(), "the server reports no end of a connection",
+                   seconds)
         check(self.lines, "the server died", *self.server.tail())
         return self.lines.pop(0)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Readers that do not read, and streams that arrive a byte a segment: the slow one stalls itself and nobody else, memory stays
-bounded, nothing is lost."""
+"""Readers that do not read, and streams that arrive a byte a segment: the slow one stalls itself and nobody else,
+memory stays bounded, nothing is lost."""
 import hashlib
 import os
 import sys
@@ -51,11 +51,12 @@ class SlowReader:
 def sender_gives_up(backend):
     """A receiver that never reads: the sender's limit ends it, and it never held much of the file."""
     reader = SlowReader()
-    sender = send(reader.address, payload_file(LARGE), "--json", "--backend", backend, "--area-size", AREA, "--idle-timeout", "1")
+    sender = send(reader.address, payload_file(LARGE), "--json", "--backend", backend, "--area-size", AREA,
+                  "--idle-timeout", "1")
     check(reader.ready.wait(LIMIT), "no handshake", *sender.tail())
     said = sender.finish(NETWORK)
     check("idle" in said or "took nothing" in said, said)
-    check(sender.json()["peak_rss_bytes"] <= AREA + OVERHEAD, sender.json())
+    resident_at_most(sender.json()["peak_rss_bytes"], AREA + OVERHEAD, sender.json())
     reader.may_read.set()
 
 
@@ -70,7 +71,7 @@ def sender_waits(backend):
     sender.finish(DONE)
     reader.thread.join(LIMIT)
     check(reader.size == LARGE and reader.digest.digest() == hashlib.sha256(payload(LARGE)).digest(), reader.size)
-    check(sender.json()["peak_rss_bytes"] <= AREA + OVERHEAD, sender.json())
+    resident_at_most(sender.json()["peak_rss_bytes"], AREA + OVERHEAD, sender.json())
 
 
 def push(client, data, seconds):
@@ -88,8 +89,8 @@ def push(client, data, seconds):
 
 
 def echo_to_a_deaf_client(backend):
-    """It talks and does not listen, until its own sending is stopped. Another client is served meanwhile; then it listens,
-    and has lost nothing."""
+    """It talks and does not listen, until its own sending is stopped. Another client is served meanwhile; then it
+    listens, and has lost nothing."""
     server = Server("echo", "--json", "--backend", backend, "--max-connections", "4", "--area-size", AREA)
     client = Client(server.port).handshake()
     data = payload(LARGE)
@@ -98,7 +99,7 @@ def echo_to_a_deaf_client(backend):
     cipher = client.outgoing.read()
     done = push(client, cipher, 1)
     check(done < len(cipher), f"all of {len(cipher)} bytes were taken from a client that reads nothing")
-    check(vm_hwm(server.pid) <= AREA + OVERHEAD, f"{vm_hwm(server.pid)} bytes resident")
+    resident_at_most(vm_hwm(server.pid), AREA + OVERHEAD)
     other = Client(server.port).handshake()
     other.write(data[:MIB // 2])
     check(other.read(MIB // 2) == data[:MIB // 2], "the other client's echo")
@@ -135,7 +136,7 @@ def dribble(backend, *args):
     same_files(os.path.join(folder, "000002"), payload_file(LARGE))
     proxy.close()
     server.stop()
-    check(server.json()["peak_rss_bytes"] <= 64 * 8 * 64 * KIB + OVERHEAD, server.json())
+    resident_at_most(server.json()["peak_rss_bytes"], 64 * 8 * 64 * KIB + OVERHEAD, server.json())
 
 
 def dribbled_answers(backend):
@@ -156,7 +157,8 @@ def main():
         cases.add(f"zcrx-tls send to a reader that reads late, {backend}", sender_waits, backend)
         cases.add(f"zcrx-tls echo to a client that reads late, {backend}", echo_to_a_deaf_client, backend)
         cases.add(f"a byte a segment beside a large transfer, {backend}", dribble, backend)
-        cases.add(f"a byte a segment in little memory, {backend}", dribble, backend, "--max-connections", "2", "--buffer-size", "4K")
+        cases.add(f"a byte a segment in little memory, {backend}", dribble, backend, "--max-connections", "2",
+                  "--buffer-size", "4K")
         cases.add(f"a byte a segment to zcrx-tls send, {backend}", dribbled_answers, backend)
     cases.run()
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Peers that do not speak TLS, say nothing, or take their time; and servers of that kind before zcrx-tls send. Each costs a
-bounded time and a sentence, and harms nobody else."""
+"""Peers that do not speak TLS, say nothing, or take their time; and servers of that kind before zcrx-tls send. Each
+costs a bounded time and a sentence, and harms nobody else."""
 import os
 import re
 import sys
@@ -146,7 +146,8 @@ def half_a_record(backend, pace):
 def slow_but_steady(backend):
     """What is slower than one would like, but moves, is left alone."""
     received = scratch(".received")
-    server = Server("recv", "--once", "--out", received, "--backend", backend, "--idle-timeout", "1", "--handshake-timeout", "1")
+    server = Server("recv", "--once", "--out", received, "--backend", backend, "--idle-timeout", "1",
+                    "--handshake-timeout", "1")
     client = Client(server.port).handshake()
     for number in range(5):
         client.write(payload(1000, number))
@@ -199,7 +200,8 @@ def main():
         for name, data in STRANGERS:
             cases.add(f"{name} instead of TLS, {backend}", stranger_once, backend, data)
         for command in ("recv", "echo"):
-            cases.add(f"all of them at once and a real transfer, {command}, {backend}", strangers_together, backend, command)
+            cases.add(f"all of them at once and a real transfer, {command}, {backend}", strangers_together, backend,
+                      command)
         cases.add(f"a silent peer, {backend}", silent_once, backend, b"")
         cases.add(f"a peer silent after three bytes, {backend}", silent_once, backend, b"\x16\3\1")
         cases.add(f"a hello of one byte now and then, {backend}", slow_hello, backend)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A byte stream that ends, breaks or is damaged anywhere: in the handshake, in a header, in a body, between records. What
-was delivered is a prefix of the truth, a file that is not whole never gets its name, and the reason is told."""
+"""A byte stream that ends, breaks or is damaged anywhere: in the handshake, in a header, in a body, between records.
+What was delivered is a prefix of the truth, a file that is not whole never gets its name, and the reason is told."""
 import os
 import re
 import struct
@@ -76,7 +76,9 @@ class Receiver:
         self.server.stop()
 
 
-CLOSED, TRUNCATED, BROKEN = "during the handshake", "without close_notify", "reset|sending failed|without close_notify|during the handshake"
+CLOSED, TRUNCATED = "during the handshake", "without close_notify"
+BROKEN = f"reset|sending failed|{TRUNCATED}|{CLOSED}"
+DAMAGED = f"authentication|header|unprotected|breaks the protocol|{TRUNCATED}"
 
 
 def cut_everywhere(backend, how):
@@ -128,7 +130,7 @@ def flip_in_payload(backend):
         if not in_header:
             check("failed authentication" in report, f"byte {at} of a body: {report}")
         else:
-            check(re.search("authentication|header|unprotected|breaks the protocol|close_notify", report),
+            check(re.search(DAMAGED, report),
                   f"byte {at} of a header: {report}")
     receiver.end()
 
@@ -165,15 +167,16 @@ def once(backend, sender, stream, codes, sentence, _least=0):
 
 
 def prefix(backend, sender, stream, codes, sentence, least=0):
-    """The same to standard output: what came out is a prefix of the truth, and all of what arrived whole before the fault."""
-    server = Server("recv", "--json", "--out", "-", "--backend", backend, "--handshake-timeout", "1", "--idle-timeout", "2")
+    """The same to standard output: what came out is a prefix of the truth, and all that arrived whole before."""
+    server = Server("recv", "--json", "--out", "-", "--backend", backend, "--handshake-timeout", "1",
+                    "--idle-timeout", "2")
     proxy = Proxy(server.port, stream)
     process = sender(proxy.address)
     said = server.finish(*codes)
     check(re.search(sentence, said), f"does not say /{sentence}/: {said}")
     with open(server.out_path, "rb") as file:
         delivered = file.read()
-    check(payload(SIZE).startswith(delivered) and len(delivered) < SIZE, f"{len(delivered)} bytes, not a prefix of the truth")
+    check(payload(SIZE).startswith(delivered) and len(delivered) < SIZE, f"{len(delivered)} bytes, not a prefix")
     check(len(delivered) >= least, f"{len(delivered)} bytes, though more than {least} arrived")
     check(server.json()["bytes"] == len(delivered), server.json(), len(delivered))
     process.wait()
@@ -187,7 +190,7 @@ def through_proxy(backend, sender, judge):
         least = max(0, at - 20000)  # the handshake, and a record that is not whole
         judge(backend, sender, lambda at=at: Cut(at, FIN), (DATA,), TRUNCATED, least)
         judge(backend, sender, lambda at=at: Cut(at, RST), (NETWORK, DATA), BROKEN)
-        judge(backend, sender, lambda at=at: Flip(at, 0x10), (DATA,), "authentication|header|unprotected|breaks|close_notify", least)
+        judge(backend, sender, lambda at=at: Flip(at, 0x10), (DATA,), DAMAGED, least)
 
 
 def damage_to_sender(backend):
@@ -227,8 +230,9 @@ def main():
         cases.add(f"one bit inverted in the handshake, {backend}", flip_in_handshake, backend)
         cases.add(f"one bit inverted in records, {backend}", flip_in_payload, backend)
         for name, sender in (("openssl s_client", openssl_sender), ("zcrx-tls send", own_sender)):
-            cases.add(f"{name} through a proxy that cuts and damages, exit codes, {backend}", through_proxy, backend, sender, once)
-            cases.add(f"{name} through a proxy that cuts and damages, prefix, {backend}", through_proxy, backend, sender, prefix)
+            for what, judge in (("exit codes", once), ("prefix", prefix)):
+                cases.add(f"{name} through a proxy that cuts and damages, {what}, {backend}", through_proxy, backend,
+                          sender, judge)
         cases.add(f"zcrx-tls send gets a damaged answer, {backend}", damage_to_sender, backend)
         cases.add(f"zcrx-tls send gets no farewell, {backend}", no_farewell_to_sender, backend)
     cases.run()

@@ -66,9 +66,11 @@ def resumed(server, session):
     log = scratch(".log")
     talk = Conversation(lambda **more: Process(
         ["openssl", "s_client", "-connect", server.address, "-CAfile", CA.cert, "-verify_return_error", "-tls1_3",
-         "-servername", "localhost", "-no_ign_eof", "-nocommands", "-sess_in", session, "-msg", "-msgfile", log], **more))
+         "-servername", "localhost", "-no_ign_eof", "-nocommands", "-sess_in", session, "-msg", "-msgfile", log],
+        **more))
     talk.say(b"the second time\n")
-    wait_until(lambda: b"the second time\n" in talk.heard() or not talk.process.running(), "no echo on a resumed session")
+    wait_until(lambda: b"the second time\n" in talk.heard() or not talk.process.running(),
+               "no echo on a resumed session")
     talk.process.close_stdin()
     talk.process.succeed()
     return "\nReused, TLSv1.3" in talk.process.out
@@ -160,9 +162,8 @@ def many_at_once(backend):
     server = Server("echo", "--json", "--backend", backend)
     talks = []
     for number in range(10):
-        start, data = (openssl_client, payload(2 * MIB, number)) if number % 2 else (gnutls_cli, letters(200000 + number))
-        talk = Conversation(start, server)
-        talk.data = data
+        talk = Conversation(openssl_client if number % 2 else gnutls_cli, server)
+        talk.data = payload(2 * MIB, number) if number % 2 else letters(200000 + number)
         talks.append(talk)
     for talk in talks:
         talk.say(talk.data)
@@ -192,8 +193,8 @@ def main():
         for backend in BACKENDS:
             for number, suite in enumerate(SUITES):
                 family = (4, 6)[(number + BACKENDS.index(backend)) % 2]
-                cases.add(f"{name}, {len(SIZES)} sizes, {suite}, IPv{family}, {backend}", all_sizes, start, make, backend, suite,
-                          family)
+                cases.add(f"{name}, {len(SIZES)} sizes, {suite}, IPv{family}, {backend}", all_sizes, start, make,
+                          backend, suite, family)
     for backend in BACKENDS:
         cases.add(f"openssl s_client, 64 MiB, {backend}", large, openssl_client, payload, backend)
         cases.add(f"zcrx-tls send, IPv4 and IPv6, {backend}", own_sender, backend)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Who may talk to whom: certificates, names, ALPN, versions, cipher suites; and what a refusal looks like from both sides:
-exit code by kind, a sentence, and nothing left behind."""
+"""Who may talk to whom: certificates, names, ALPN, versions, cipher suites; and what a refusal looks like from both
+sides: exit code by kind, a sentence, and nothing left behind."""
 import os
 import re
 import subprocess
@@ -27,21 +27,22 @@ def openssl_client(server, *args, quiet=True, size=SIZE):
 def openssl_server(*args, cert=SERVER, quiet=True):
     need("openssl")
     port = free_port()
-    server = Process(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", cert.cert, "-key", cert.key, "-naccept",
-                      "1", *(("-quiet",) if quiet else ()), *args], stdin=subprocess.PIPE)
+    server = Process(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", cert.cert, "-key", cert.key,
+                      "-naccept", "1", *(("-quiet",) if quiet else ()), *args], stdin=subprocess.PIPE)
     return started(server, port), f"localhost:{port}"
 
 
 def gnutls_server(*args):
     need("gnutls-serv")
     port = free_port()
-    server = Process(["gnutls-serv", "--port", port, "--x509certfile", SERVER.cert, "--x509keyfile", SERVER.key, "--echo", *args])
+    server = Process(["gnutls-serv", "--port", port, "--x509certfile", SERVER.cert, "--x509keyfile", SERVER.key,
+                      "--echo", *args])
     return started(server, port), f"localhost:{port}"
 
 
 def refused_by_recv(client, codes, sentence, *args, notices=True):
-    """client(server) is started; the receiver must end by itself, say why, and leave no file. s_client may be through with
-    everything before its certificate is looked at, and not notice."""
+    """client(server) is started; the receiver must end by itself, say why, and leave no file. s_client may be through
+    with everything before its certificate is looked at, and not notice."""
     received = scratch(".received")
     server = Server("recv", "--once", "--json", "--out", received, "--handshake-timeout", "5", *args)
     process = client(server)
@@ -81,8 +82,10 @@ def accepted_by_server(server, address, *args, ca=CA):
 # ---------------------------------------------------------------------------------------------- ALPN, SNI
 
 def alpn_server_chooses(offered, expected):
-    client = accepted_by_recv(lambda server: openssl_client(server, "-alpn", offered, quiet=False), "--alpn", "h2,http/1.1")
-    check(f"ALPN protocol: {expected}\n" in client.out, f"s_client does not say {expected}", *client.out.splitlines()[-30:])
+    client = accepted_by_recv(lambda server: openssl_client(server, "-alpn", offered, quiet=False), "--alpn",
+                              "h2,http/1.1")
+    check(f"ALPN protocol: {expected}\n" in client.out, f"s_client does not say {expected}",
+          *client.out.splitlines()[-30:])
 
 
 def alpn_gnutls():
@@ -143,7 +146,8 @@ def insecure():
 
 def alert_is_told():
     """A client that does not trust us says so, and we repeat what it said."""
-    refused_by_recv(lambda server: s_client(server.address, "-servername", "localhost", ca=OTHER_CA.cert), (TLS,), "unknown_ca")
+    refused_by_recv(lambda server: s_client(server.address, "-servername", "localhost", ca=OTHER_CA.cert), (TLS,),
+                    "unknown_ca")
     refused_by_recv(lambda server: Zcrx([ZCRX_TLS, "send", "--connect", server.address, "--ca", OTHER_CA.cert,
                                          payload_file(SIZE)]), (TLS,), "unknown_ca")
 
@@ -157,8 +161,10 @@ def kinds_of_keys(key):
 # ---------------------------------------------------------------------------------------------- certificates of clients
 
 def client_certificate():
-    accepted_by_recv(lambda server: openssl_client(server, "-cert", CLIENT.cert, "-key", CLIENT.key), "--client-ca", CA.cert)
-    accepted_by_recv(lambda server: send(server.address, payload_file(SIZE), "--cert", CLIENT.cert, "--key", CLIENT.key),
+    accepted_by_recv(lambda server: openssl_client(server, "-cert", CLIENT.cert, "-key", CLIENT.key), "--client-ca",
+                     CA.cert)
+    accepted_by_recv(lambda server: send(server.address, payload_file(SIZE), "--cert", CLIENT.cert,
+                                         "--key", CLIENT.key),
                      "--client-ca", CA.cert)
 
     def client(server):
@@ -169,13 +175,16 @@ def client_certificate():
 
 def client_without_certificate():
     refused_by_recv(openssl_client, (TLS,), "certificate", "--client-ca", CA.cert, notices=False)
-    refused_by_recv(lambda server: send(server.address, payload_file(SIZE)), (TLS,), "certificate", "--client-ca", CA.cert)
+    refused_by_recv(lambda server: send(server.address, payload_file(SIZE)), (TLS,), "certificate", "--client-ca",
+                    CA.cert)
 
 
 def client_of_a_stranger():
-    refused_by_recv(lambda server: openssl_client(server, "-cert", STRANGER.cert, "-key", STRANGER.key), (TLS,), "certificate",
+    refused_by_recv(lambda server: openssl_client(server, "-cert", STRANGER.cert, "-key", STRANGER.key), (TLS,),
+                    "certificate",
                     "--client-ca", CA.cert, notices=False)
-    refused_by_recv(lambda server: send(server.address, payload_file(SIZE), "--cert", STRANGER.cert, "--key", STRANGER.key),
+    refused_by_recv(lambda server: send(server.address, payload_file(SIZE), "--cert", STRANGER.cert,
+                                        "--key", STRANGER.key),
                     (TLS,), "certificate", "--client-ca", CA.cert)
 
 
@@ -222,7 +231,8 @@ def both_versions():
 
 
 def no_common_suite():
-    refused_by_recv(lambda server: openssl_client(server, "-tls1_3", "-ciphersuites", SUITES[2]), (TLS,), "cipher suite",
+    refused_by_recv(lambda server: openssl_client(server, "-tls1_3", "-ciphersuites", SUITES[2]), (TLS,),
+                    "cipher suite",
                     "--ciphersuites", SUITES[0])
     server, address = openssl_server("-tls1_3", "-ciphersuites", SUITES[0])
     refused_by_send(address, (TLS,), "handshake_failure", "--ciphersuites", SUITES[2], ca=CA.cert)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A third TLS: the command lines of NSS, Mozilla's library. tstclnt never says goodbye by itself, so its connections are ended
-by us once everything came back; selfserv is a small web server."""
+"""A third TLS: the command lines of NSS, Mozilla's library. tstclnt never says goodbye by itself, so its connections
+are ended by us once everything came back; selfserv is a small web server."""
 import os
 import subprocess
 import sys
@@ -22,7 +22,8 @@ def database():
     bundle, name = scratch(".p12"), "sql:" + DATABASE
     for argv in (("certutil", "-N", "-d", name, "--empty-password"),
                  ("certutil", "-A", "-d", name, "-n", "authority", "-t", "C,,", "-i", CA.cert),
-                 ("openssl", "pkcs12", "-export", "-in", SERVER.cert, "-inkey", SERVER.key, "-name", "server", "-passout", "pass:",
+                 ("openssl", "pkcs12", "-export", "-in", SERVER.cert, "-inkey", SERVER.key, "-name", "server",
+                  "-passout", "pass:",
                   "-out", bundle),
                  ("pk12util", "-i", bundle, "-d", name, "-W", "")):
         Process(argv).succeed()
@@ -30,7 +31,8 @@ def database():
 
 
 def tstclnt(server, *args, **more):
-    return Process(["tstclnt", "-h", "localhost", "-p", server.port, "-4", "-d", database(), "-V", "tls1.3:tls1.3", "-f", *args],
+    return Process(["tstclnt", "-h", "localhost", "-p", server.port, "-4", "-d", database(), "-V", "tls1.3:tls1.3",
+                    "-f", *args],
                    **more)
 
 
@@ -56,7 +58,8 @@ def suite(backend, name):
 def to_web_server(backend, name):
     """selfserv reads a request, answers it with a page, and ends the connection."""
     nss, port = database(), free_port()
-    server = started(Process(["selfserv", "-n", "server", "-e", "server", "-p", port, "-d", nss, "-V", "tls1.3:tls1.3", "-u"],
+    server = started(Process(["selfserv", "-n", "server", "-e", "server", "-p", port, "-d", nss, "-V", "tls1.3:tls1.3",
+                              "-u"],
                              stdin=subprocess.DEVNULL), port)
     request = scratch(".request")
     with open(request, "wb") as file:

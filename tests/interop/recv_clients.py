@@ -34,8 +34,8 @@ def all_sizes(client, backend, suite, family):
 
 def openssl_client(server, path, suite, *args):
     with open(path, "rb") as file:
-        return s_client(server.address, "-tls1_3", "-servername", "localhost", *(("-ciphersuites", suite) if suite else ()),
-                        *args, stdin=file)
+        return s_client(server.address, "-tls1_3", "-servername", "localhost",
+                        *(("-ciphersuites", suite) if suite else ()), *args, stdin=file)
 
 
 def gnutls_client(server, path, suite):
@@ -45,7 +45,8 @@ def gnutls_client(server, path, suite):
 
 def openssl_with(backend, *args, framing=0.02):
     """s_client with options that change how it says the same."""
-    return transfer(lambda server, path: openssl_client(server, path, None, *args), FRAGMENTED, backend, framing=framing)
+    return transfer(lambda server, path: openssl_client(server, path, None, *args), FRAGMENTED, backend,
+                    framing=framing)
 
 
 def padded(backend, block):
@@ -142,11 +143,12 @@ def main():
         for backend in BACKENDS:
             for suite in SUITES:
                 for family in LOOPBACK:
-                    cases.add(f"{name} sends {len(SIZES)} sizes, {suite}, IPv{family}, {backend}", all_sizes, client, backend,
+                    cases.add(f"{name} sends {len(SIZES)} sizes, {suite}, IPv{family}, {backend}", all_sizes, client,
+                              backend,
                               suite, family)
     for backend in BACKENDS:
-        cases.add(f"openssl s_client sends 64 MiB, {backend}", transfer, lambda server, path: openssl_client(server, path,
-                  None), 64 * MIB, backend)
+        cases.add(f"openssl s_client sends 64 MiB, {backend}", transfer,
+                  lambda server, path: openssl_client(server, path, None), 64 * MIB, backend)
         cases.add(f"records of 512 bytes, {backend}", small_records, backend)
         cases.add(f"records padded to 5000 bytes, {backend}", padded, backend, "5000")
         cases.add(f"records padded to 16384 bytes, {backend}", padded, backend, "16384")

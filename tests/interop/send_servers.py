@@ -21,8 +21,8 @@ def s_server(*args, family=4, quiet=True, stdin=subprocess.PIPE):
     need("openssl")
     port = free_port(family)
     address = host_port(family, port)
-    server = Process(["openssl", "s_server", "-accept", address, "-cert", SERVER.cert, "-key", SERVER.key, "-naccept", "1",
-                      *(("-quiet",) if quiet else ()), *args], stdin=stdin)
+    server = Process(["openssl", "s_server", "-accept", address, "-cert", SERVER.cert, "-key", SERVER.key,
+                      "-naccept", "1", *(("-quiet",) if quiet else ()), *args], stdin=stdin)
     return started(server, port), address
 
 
@@ -143,9 +143,11 @@ def main():
     for backend in BACKENDS:
         for suite in SUITES:
             for family in LOOPBACK:
-                cases.add(f"{len(SIZES)} sizes to openssl s_server, {suite}, IPv{family}, {backend}", all_sizes, backend, suite,
+                cases.add(f"{len(SIZES)} sizes to openssl s_server, {suite}, IPv{family}, {backend}", all_sizes,
+                          backend, suite,
                           family)
-                cases.add(f"to gnutls-serv and back, {suite}, IPv{family}, {backend}", gnutls_echo, backend, suite, family)
+                cases.add(f"to gnutls-serv and back, {suite}, IPv{family}, {backend}", gnutls_echo, backend, suite,
+                          family)
         cases.add(f"64 MiB to openssl s_server, {backend}", transfer, 64 * MIB, backend, None, 4)
         cases.add(f"from standard input, {backend}", from_standard_input, backend)
         cases.add(f"openssl s_server answers every line, {backend}", reversing, backend)
