@@ -279,10 +279,17 @@ def need(*programs):
 
 
 def free_port(family=4):
-    """A port nobody listens on now, for programs that cannot tell which one they took."""
-    with socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET) as probe:
-        probe.bind((LOOPBACK[family], 0))
-        return probe.getsockname()[1]
+    """A port nobody listens on now, for programs that cannot tell which one they took. Below those that the kernel gives
+    to clients, one of which could have it before the program does."""
+    ephemeral = int(read_text("/proc/sys/net/ipv4/ip_local_port_range").split()[0])
+    for _ in range(1000):
+        with socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET) as probe:
+            try:
+                probe.bind((LOOPBACK[family], random.randrange(10000, ephemeral) if ephemeral > 11000 else 0))
+                return probe.getsockname()[1]
+            except OSError:
+                pass
+    raise Failed("no free port")
 
 
 def is_listening(port):

@@ -3,6 +3,7 @@
 """zcrx-tls echo, talked to by OpenSSL's and GnuTLS's command lines: both directions of one connection, resumption, key
 updates from the client, and record sizes that a client may ask us to keep to."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests"))
@@ -117,8 +118,9 @@ def gnutls_resumption(backend):
 
 def openssl_key_updates(backend, letter):
     """`k`: new keys of s_client's. `K`: ours too."""
+    messages = scratch(".msg")
     server = Server("echo", "--once", "--json", "--backend", backend)
-    talk = Conversation(openssl_client, server, commands=True)
+    talk = Conversation(openssl_client, server, "-msg", "-msgfile", messages, commands=True)
     said = b""
     for number in range(20):
         line = f"line {number:03d}\n".encode() + letters(20000)
@@ -133,6 +135,8 @@ def openssl_key_updates(backend, letter):
     check(talk.heard() == said + b"last line\n", "what came back is not what was sent")
     server.finish(DONE)
     check(server.json()["key_updates"] == 20, server.json())
+    answers = len(re.findall("<<< .*KeyUpdate", read_text(messages)))
+    check(answers == (20 if letter == b"K" else 0), f"{answers} key updates came back")
 
 
 def gnutls_key_updates(backend, word):

@@ -99,7 +99,8 @@ def retried_hello(backend):
 
 def key_updates(backend, letter):
     """s_server takes `k` (new keys of its own) and `K` (ours too) as commands; the payload goes on around them."""
-    server, address = s_server("-tls1_3", quiet=False)
+    messages = scratch(".msg")
+    server, address = s_server("-tls1_3", "-msg", "-msgfile", messages, quiet=False)
     talk = Conversation(lambda **more: send(address, "-", "--json", "--backend", backend, **more))
     expected = []
     for round_number in range(4):
@@ -114,6 +115,8 @@ def key_updates(backend, letter):
     talk.process.finish(DONE)
     server.succeed()
     check(re.findall(r"line \d\.\d{3}", server.out) == expected, "payload is missing or out of order")
+    answers = len(re.findall("<<< .*KeyUpdate", read_text(messages)))
+    check(answers == (4 if letter == b"K" else 0), f"{answers} key updates came back")
     summary = talk.process.json()
     check(summary["key_updates"] == 4 and summary["bytes_returned"] == 4 * len("back\n"), summary)
 
