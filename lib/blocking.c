@@ -18,6 +18,9 @@ static int next_event(struct szc_conn *conn, struct szc_event *event, int timeou
 		szc_rx_drain(rx);
 		if (szc_conn_next_event(conn, event))
 			return 1;
+		szc_rx_expire(rx);
+		if (conn->error && !conn->error_told)
+			continue;
 		now = szc_clock_ms();
 		if (timeout_ms > 0)
 			left = now < until ? (int)(until - now) : 0;
@@ -83,9 +86,12 @@ static int wait_writable(struct szc_conn *conn, int timeout_ms)
 
 		if (timeout_ms >= 0 && now >= until)
 			return SZC_E_TIMEOUT;
+		/* Others go on meanwhile; and with views left unseen the step below would not sleep. */
+		szc_rx_drain(conn->rx);
 		error = szc_rx_step(conn->rx, timeout_ms < 0 ? -1 : (int)(until - now));
 		if (error && error != -EINTR)
 			return error;
+		szc_rx_expire(conn->rx);
 	}
 	conn->writable_due = false;
 	return conn->error ? conn->error : conn->send_error;
