@@ -264,6 +264,13 @@ void szc_conn_park(struct szc_conn *conn, bool parked)
 	}
 }
 
+void szc_conn_moved(struct szc_conn *conn)
+{
+	/* The time of the last look for events may be long ago. */
+	if (conn->rx->options.idle_timeout > 0)
+		conn->active_ms = szc_clock_ms();
+}
+
 void szc_conn_expire(struct szc_conn *conn, uint64_t now_ms, uint64_t *next_ms)
 {
 	int idle = conn->rx->options.idle_timeout;
@@ -279,8 +286,9 @@ void szc_conn_expire(struct szc_conn *conn, uint64_t now_ms, uint64_t *next_ms)
 		return;
 	}
 	if (!at && conn->ready && idle > 0) {
-		/* An application that sits on views, or a peer's end already told, is not an idle peer. */
-		if (conn->views_out || conn->parked || conn->eof_told)
+		/* An application that sits on views, or did not look at what is there yet, or a peer's end already told, is
+		 * not an idle peer. */
+		if (conn->views_out || conn->parked || conn->eof_told || (conn->listed && conn->input.bytes))
 			conn->active_ms = now_ms;
 		at = conn->active_ms + (uint64_t)idle;
 		if (now_ms >= at) {

@@ -146,7 +146,7 @@ static int hand_out(struct szc_conn *conn, struct szc_event *event)
 	conn->views_out++;
 	conn->rx->stats.views_out++;
 	conn->trips.bytes += view->size;
-	conn->active_ms = conn->rx->now_ms;
+	szc_conn_moved(conn);
 	event->type = SZC_EV_DATA;
 	event->view = view;
 	return 1;

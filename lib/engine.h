@@ -107,6 +107,7 @@ struct szc_rx {
 	struct szc_watch wake;
 	struct szc_watch timer;
 	uint64_t timer_ms; /* when it goes off; 0: not set */
+	bool timer_due;    /* it went off: time limits are looked at when what came meanwhile was looked at */
 	uint64_t now_ms;
 
 	struct szc_trips closed_trips;
@@ -119,6 +120,7 @@ struct szc_rx {
 int szc_rx_fail(struct szc_rx *rx, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void szc_rx_recycle(struct szc_rx *rx, struct szc_frag_list *unused);
 void szc_rx_drain(struct szc_rx *rx);
+void szc_rx_expire(struct szc_rx *rx);
 int szc_rx_step(struct szc_rx *rx, int timeout_ms);
 void szc_rx_timer_set(struct szc_rx *rx, uint64_t at_ms);
 uint64_t szc_clock_ms(void);
@@ -129,6 +131,8 @@ void szc_conn_list(struct szc_conn *conn);
 void szc_conn_kill(struct szc_conn *conn, int error);
 void szc_conn_flush(struct szc_conn *conn);
 void szc_conn_broken(struct szc_conn *conn, int error);
+/* Payload moved: the idle time begins anew. */
+void szc_conn_moved(struct szc_conn *conn);
 void szc_conn_expire(struct szc_conn *conn, uint64_t now_ms, uint64_t *next_ms);
 /* All that the application and the backend had of a closing connection is back: the slot is free again. */
 void szc_conn_settle(struct szc_conn *conn);

@@ -80,7 +80,7 @@ int szc_layer_queue(struct szc_conn *conn, const struct iovec *iov, int iovcnt)
 	skip = direct > 0 ? (size_t)direct : 0;
 	conn->trips.bytes_sent += skip;
 	if (skip)
-		conn->active_ms = conn->rx->now_ms;
+		szc_conn_moved(conn);
 	for (i = 0; i < iovcnt; i++) {
 		size_t part = skip < iov[i].iov_len ? skip : iov[i].iov_len;
 		size_t len = iov[i].iov_len - part;
@@ -115,7 +115,7 @@ void szc_layer_ready(struct szc_conn *conn)
 	conn->ready = true;
 	conn->ready_due = true;
 	conn->deadline_ms = 0;
-	conn->active_ms = conn->rx->now_ms;
+	szc_conn_moved(conn);
 	if (conn->rx->options.idle_timeout > 0)
 		szc_rx_timer_set(conn->rx, conn->active_ms + (uint64_t)conn->rx->options.idle_timeout);
 	szc_conn_list(conn);

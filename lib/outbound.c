@@ -62,7 +62,7 @@ void szc_conn_flush(struct szc_conn *conn)
 	if (conn->error)
 		return;
 	if (conn->trips.bytes_sent != before)
-		conn->active_ms = conn->rx->now_ms;
+		szc_conn_moved(conn);
 	if (result == SZC_SENDQ_BLOCKED && !conn->write_armed) {
 		conn->write_armed = true;
 		result = conn->rx->ops->want_write(conn);

@@ -49,20 +49,30 @@ static void woken(struct szc_watch *watch)
 static void timer_fired(struct szc_watch *watch)
 {
 	struct szc_rx *rx = watch->owner;
-	uint64_t count, next = 0;
+	uint64_t count;
 	ssize_t done;
-	unsigned i;
 
 	if (watch->doomed)
 		return;
 	done = read(watch->fd, &count, sizeof(count));
 	(void)done;
 	rx->timer_ms = 0;
+	rx->timer_due = true;
+	szc_listener_resume(rx);
+	rx->ops->watch(rx, watch);
+}
+
+void szc_rx_expire(struct szc_rx *rx)
+{
+	uint64_t next = 0;
+	unsigned i;
+
+	if (!rx->timer_due)
+		return;
+	rx->timer_due = false;
 	rx->now_ms = szc_clock_ms();
 	for (i = 0; i < rx->slots_made; i++)
 		szc_conn_expire(rx->conns[i], rx->now_ms, &next);
-	szc_listener_resume(rx);
-	rx->ops->watch(rx, watch);
 	if (next)
 		szc_rx_timer_set(rx, next);
 }
@@ -346,6 +356,7 @@ int szc_rx_wait(struct szc_rx *rx, struct szc_event *events, int max, int timeou
 		szc_refill_awake(&rx->refill);
 		szc_rx_drain(rx);
 		got = collect(rx, events, max);
+		szc_rx_expire(rx);
 		if (got)
 			return got;
 		if (rx->ready_head)
