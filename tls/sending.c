@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { KTLS_PIECES = 256 };
+
 static int seal_queue(struct szc_conn *conn, struct szc_tls *tls, uint8_t type, const struct szc_span *plain)
 {
 	size_t size = plain->len + SZC_RECORD_OVERHEAD;
@@ -125,17 +127,44 @@ static int before_payload(struct szc_conn *conn, struct szc_tls *tls)
 
 /* ---- payload */
 
+/* Pieces that go to the kernel together share its records, as they do when sealed here. */
+static int queue_pieces(struct szc_conn *conn, struct szc_tls *tls, const struct szc_span *payload)
+{
+	struct szc_span left = *payload;
+	struct iovec pieces[KTLS_PIECES];
+
+	while (left.len) {
+		size_t before = left.len;
+		int count = 0, error;
+
+		while (left.len && count < KTLS_PIECES)
+			pieces[count++] = szc_span_next(&left);
+		error = szc_layer_queue(conn, pieces, count);
+		if (error)
+			return error;
+		tls->ktls_records += (before - left.len) / SZC_RECORD_PLAIN_MAX + 1;
+	}
+	return 0;
+}
+
 static ssize_t send_ktls(struct szc_conn *conn, struct szc_tls *tls, const struct szc_span *payload)
 {
 	struct szc_span left = *payload;
 
 	while (left.len) {
-		struct iovec piece = szc_span_next(&left);
-		int error = szc_layer_queue(conn, &piece, 1);
+		struct szc_span part = left;
+		uint64_t records;
+		int error = before_payload(conn, tls);
 
 		if (error)
 			return error;
-		tls->ktls_records += piece.iov_len / SZC_RECORD_PLAIN_MAX + 1;
+		records = tls->key_records - tls->ktls_records;
+		if (records < left.len / SZC_RECORD_PLAIN_MAX + 1)
+			part = szc_span_part(&left, 0, records * SZC_RECORD_PLAIN_MAX);
+		error = queue_pieces(conn, tls, &part);
+		if (error)
+			return error;
+		left = szc_span_part(&left, part.len, left.len - part.len);
 	}
 	return (ssize_t)payload->len;
 }
@@ -151,10 +180,8 @@ ssize_t szc_tls_send(struct szc_conn *conn, void *state, const struct iovec *iov
 		left.len += iov[i].iov_len;
 	if (left.len > room)
 		left.len = room;
-	if (tls->ktls) {
-		error = before_payload(conn, tls);
-		return error ? error : send_ktls(conn, tls, &left);
-	}
+	if (tls->ktls)
+		return send_ktls(conn, tls, &left);
 	while (left.len) {
 		size_t part = left.len < tls->record_max ? left.len : tls->record_max;
 		struct szc_span plain = szc_span_part(&left, 0, part);
