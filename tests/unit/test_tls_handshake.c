@@ -334,11 +334,16 @@ static void no_common_suite(void **state)
 /* What a browser without https sends, and other strangers. */
 static void not_tls(void **state)
 {
-	static const char *const hellos[] = {
-		"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-		"SSH-2.0-OpenSSH_9.2\r\n",
-		"\x16\x02\x01\x00\x05hello",
-		"\x80\x2e\x01\x00\x02\x00\x15\x00\x00",
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} hellos[] = {
+#define HELLO(text) {text, sizeof(text) - 1}
+		HELLO("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+		HELLO("SSH-2.0-OpenSSH_9.2\r\n"),
+		HELLO("\x16\x02\x01\x00\x05hello"),
+		HELLO("\x80\x2e\x01\x00\x02\x00\x15\x00\x00"),
+#undef HELLO
 	};
 	struct szc_tls_options options = pair_options(SZC_TLS_SERVER);
 	struct szc_tls_ctx *ctx = pair_tls(&options);
@@ -352,7 +357,7 @@ static void not_tls(void **state)
 
 		pair_connect(&pair, ctx, NULL, peer_ctx, NULL);
 		pair.peer.failed = true; /* its OpenSSL keeps quiet */
-		peer_send(&pair.peer, hellos[i], strlen(hellos[i]) < 20 ? 11 : strlen(hellos[i]));
+		peer_send(&pair.peer, hellos[i].bytes, hellos[i].len);
 		pair_expect_error(&pair, SZC_E_TLS_RECORD, "does the peer speak TLS?");
 		pair_settle(&pair);
 		/* an alert in clear, then the end */
