@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -65,12 +67,23 @@ void szc_uring_close(struct szc_uring *uring)
 		close(uring->event_fd);
 }
 
+/* There is no way on without the ring, and none back: somebody's buffers may be the kernel's. */
+static _Noreturn void broken(int error)
+{
+	fprintf(stderr, "szc: the kernel takes nothing more from this io_uring: %s%s\n", strerror(-error),
+		error == -EEXIST ? "; an engine belongs to the thread that opened it" : "");
+	abort();
+}
+
 struct io_uring_sqe *szc_uring_sqe(struct szc_uring *uring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
 
 	while (!sqe) {
-		io_uring_submit(&uring->ring);
+		int done = io_uring_submit(&uring->ring);
+
+		if (done < 0 && done != -EINTR && done != -EAGAIN && done != -EBUSY)
+			broken(done);
 		sqe = io_uring_get_sqe(&uring->ring);
 	}
 	return sqe;
@@ -105,7 +118,9 @@ int szc_uring_want_write(struct szc_conn *conn)
 	if (state->write_armed)
 		return 0;
 	sqe = szc_uring_sqe(conn->rx->backend_state);
-	io_uring_prep_poll_add(sqe, conn->fd, POLLOUT);
+	/* Multishot, and so told of edges only: io_uring waits for a peer's FIN too, whatever it is asked to wait for, and after
+	 * one a single shot would be over at once, again and again. */
+	io_uring_prep_poll_multishot(sqe, conn->fd, POLLOUT);
 	szc_uring_tag(sqe, conn, SZC_URING_WRITE);
 	state->write_armed = true;
 	return 0;
@@ -161,11 +176,11 @@ void szc_uring_unwatch(struct szc_rx *rx, struct szc_watch *watch)
 		watch->fired(watch);
 }
 
-static void written(struct szc_conn *conn)
+static void written(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 {
 	struct szc_uring_conn *state = conn->backend_state;
 
-	state->write_armed = false;
+	state->write_armed = cqe->flags & IORING_CQE_F_MORE;
 	if (!state->detaching)
 		szc_conn_writable(conn);
 	detach_if_idle(conn);
@@ -190,7 +205,7 @@ static void dispatch(struct szc_uring *uring, const struct io_uring_cqe *cqe)
 		received(uring, owner, cqe);
 		break;
 	case SZC_URING_WRITE:
-		written(owner);
+		written(owner, cqe);
 		break;
 	case SZC_URING_WATCH:
 		watch->armed = false;
