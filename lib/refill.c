@@ -2,6 +2,7 @@
 #include "refill.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -35,6 +36,8 @@ void szc_refill_close(struct szc_refill *refill)
 {
 	if (!refill->frags)
 		return;
+	while (atomic_load_explicit(&refill->releasing, memory_order_acquire))
+		sched_yield();
 	free(refill->frags);
 	refill->frags = NULL;
 	close(refill->wake_fd);
@@ -65,14 +68,16 @@ void szc_refill_return(struct szc_refill *refill, struct szc_view *view)
 	uint64_t one = 1;
 	ssize_t done;
 
+	atomic_fetch_add_explicit(&refill->releasing, 1, memory_order_relaxed);
 	view->next = atomic_load_explicit(&refill->returned, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak(&refill->returned, &view->next, view))
 		;
-	if (!atomic_load(&refill->wake_wanted) || !atomic_exchange(&refill->wake_wanted, false))
-		return;
-	/* Only a counter at its ceiling refuses a write: then the engine is being woken already. */
-	done = write(refill->wake_fd, &one, sizeof(one));
-	(void)done;
+	if (atomic_load(&refill->wake_wanted) && atomic_exchange(&refill->wake_wanted, false)) {
+		/* Only a counter at its ceiling refuses a write: then the engine is being woken already. */
+		done = write(refill->wake_fd, &one, sizeof(one));
+		(void)done;
+	}
+	atomic_fetch_sub_explicit(&refill->releasing, 1, memory_order_release);
 }
 
 struct szc_view *szc_refill_returned(struct szc_refill *refill)

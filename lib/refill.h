@@ -31,6 +31,7 @@ struct szc_refill {
 	unsigned free_count;
 	struct szc_frag *free; /* last returned, first reused: it is the one most likely still in the cache */
 	_Atomic(struct szc_view *) returned;
+	atomic_uint releasing;   /* threads inside szc_refill_return(): memory and descriptor must outlive them */
 	atomic_bool wake_wanted; /* the engine sleeps, and a returned view could let it go on */
 	int wake_fd;
 };
@@ -38,6 +39,7 @@ struct szc_refill {
 /* `count` fragments; where `buffer_size` is not 0, fragment i is for good the buffer at base + i * buffer_size. 0, -ENOMEM
  * or the errno of eventfd. */
 int szc_refill_open(struct szc_refill *refill, unsigned count, uint8_t *base, size_t buffer_size);
+/* Waits for releases that are under way: their views may count as back before their threads are through. */
 void szc_refill_close(struct szc_refill *refill);
 
 /* A free fragment, charged to `conn`, with no reference yet; NULL if there is none. */
