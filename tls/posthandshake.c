@@ -48,8 +48,6 @@ static int ticket(struct szc_conn *conn, struct szc_tls *tls, const uint8_t *mes
 	uint8_t byte;
 	int got, wants, error;
 
-	if (!szc_tls_is_client(tls))
-		return unexpected(conn, tls, "a session ticket, sent to a server");
 	if (!tls->ssl)
 		return SZC_LAYER_PROGRESS; /* OpenSSL is gone since the first KeyUpdate: resumption is a convenience */
 	error = show_openssl(tls, message, len);
@@ -108,21 +106,32 @@ static int key_update(struct szc_conn *conn, struct szc_tls *tls, const uint8_t 
 
 /* ---- messages out of records */
 
+/* What is wrong with a message of this type, said as soon as its first byte is there; NULL if nothing is. */
+static const char *refuse_type(const struct szc_tls *tls, uint8_t type)
+{
+	if (type == SZC_HANDSHAKE_KEY_UPDATE)
+		return NULL;
+	if (type != SZC_HANDSHAKE_NEW_SESSION_TICKET)
+		return "a handshake message that has no place after the handshake";
+	return szc_tls_is_client(tls) ? NULL : "a session ticket, sent to a server";
+}
+
 static int one_message(struct szc_conn *conn, struct szc_tls *tls, const uint8_t *message, size_t len, bool last)
 {
-	switch (message[0]) {
-	case SZC_HANDSHAKE_NEW_SESSION_TICKET:
+	int result;
+
+	if (message[0] == SZC_HANDSHAKE_NEW_SESSION_TICKET)
 		return ticket(conn, tls, message, len);
-	case SZC_HANDSHAKE_KEY_UPDATE:
-		return key_update(conn, tls, message, len, last);
-	default:
-		return unexpected(conn, tls, "a handshake message that has no place after the handshake");
-	}
+	result = key_update(conn, tls, message, len, last);
+	/* Key updates have a cap of their own: a connection that lives long may see any number of them. */
+	if (result >= 0)
+		tls->post_handshake -= len;
+	return result;
 }
 
 static int append(struct szc_conn *conn, struct szc_tls *tls, const struct szc_span *content)
 {
-	size_t need = tls->message_len + content->len;
+	size_t need = tls->message_len + content->len, cap = tls->message_cap * 2;
 	uint8_t *grown;
 
 	tls->post_handshake += content->len;
@@ -131,11 +140,12 @@ static int append(struct szc_conn *conn, struct szc_tls *tls, const struct szc_s
 				     "more than %zu bytes of post-handshake messages",
 				     tls->ctx->options.max_post_handshake);
 	if (need > tls->message_cap) {
-		grown = OPENSSL_clear_realloc(tls->message, tls->message_cap, need);
+		cap = cap < need ? need : cap;
+		grown = OPENSSL_clear_realloc(tls->message, tls->message_cap, cap);
 		if (!grown)
 			return -ENOMEM;
 		tls->message = grown;
-		tls->message_cap = need;
+		tls->message_cap = cap;
 	}
 	szc_span_copy_out(content, tls->message + tls->message_len);
 	tls->message_len = need;
@@ -150,9 +160,15 @@ int szc_tls_post_handshake(struct szc_conn *conn, struct szc_tls *tls, const str
 	if (result)
 		return result;
 	szc_layer_trips(conn)->bytes_handshake += content->len;
-	while (tls->message_len - at >= SZC_HANDSHAKE_HEADER) {
-		size_t len = SZC_HANDSHAKE_HEADER + body_length(tls->message + at);
+	while (tls->message_len > at) {
+		const char *wrong = refuse_type(tls, tls->message[at]);
+		size_t len;
 
+		if (wrong)
+			return unexpected(conn, tls, wrong);
+		if (tls->message_len - at < SZC_HANDSHAKE_HEADER)
+			break;
+		len = SZC_HANDSHAKE_HEADER + body_length(tls->message + at);
 		if (len > tls->ctx->options.max_post_handshake)
 			return szc_tls_fatal(conn, tls, SZC_ALERT_UNEXPECTED_MESSAGE, SZC_E_TLS_FLOOD,
 					     "a post-handshake message of %zu bytes", len);
