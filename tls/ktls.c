@@ -19,6 +19,8 @@
 #define TCP_ULP 31
 #endif
 
+enum { KTLS_RECORDS = 1 << 21 };
+
 union info {
 	struct tls_crypto_info common;
 	struct tls12_crypto_info_aes_gcm_128 gcm_128;
@@ -106,5 +108,8 @@ int szc_ktls_start(struct szc_conn *conn, struct szc_tls *tls)
 	/* With the ULP but no key the socket sends as before: a refusal here leaves user space to seal. */
 	error = szc_ktls_rekey(conn, tls);
 	tls->ktls = !error;
+	/* The kernel ends a record wherever it stops taking bytes, which is not seen from here: count with a margin. */
+	if (tls->ktls && tls->key_records > KTLS_RECORDS)
+		tls->key_records = KTLS_RECORDS;
 	return error;
 }

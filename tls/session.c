@@ -104,6 +104,7 @@ static int set_up_client(struct szc_tls *tls, const struct szc_tls_peer *peer)
 	SSL *ssl = tls->ssl;
 
 	SSL_set_connect_state(ssl);
+	SSL_set_post_handshake_auth(ssl, 0);
 	if (peer && peer->size < sizeof(*peer))
 		return SZC_E_OPTION; /* no older version is shorter */
 	if (peer && peer->session && SSL_set_session(ssl, peer->session) != 1)
@@ -162,7 +163,6 @@ static int set_up_ssl(struct szc_tls *tls, const struct szc_tls_peer *peer)
 	SSL_clear_options(ssl, SSL_OP_ENABLE_KTLS);
 	SSL_clear_mode(ssl, SSL_MODE_ASYNC);
 	SSL_set_max_early_data(ssl, 0);
-	SSL_set_recv_max_early_data(ssl, 0);
 	error = szc_tls_ctx_narrow(tls->ctx, ssl);
 	if (error)
 		return error;
