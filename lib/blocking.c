@@ -13,12 +13,13 @@ static int next_event(struct szc_conn *conn, struct szc_event *event, int timeou
 
 	for (;;) {
 		uint64_t now;
-		int error, left = timeout_ms;
+		int got, error, left = timeout_ms;
 
 		szc_rx_drain(rx);
-		if (szc_conn_next_event(conn, event))
-			return 1;
+		got = szc_conn_next_event(conn, event);
 		szc_rx_expire(rx);
+		if (got)
+			return got;
 		if (conn->error && !conn->error_told)
 			continue;
 		now = szc_clock_ms();

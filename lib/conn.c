@@ -164,21 +164,15 @@ static void not_starved(struct szc_conn *conn)
 
 void szc_conn_kill(struct szc_conn *conn, int error)
 {
-	int result;
-
 	if (conn->error)
 		return;
 	conn->error = error;
 	if (!conn->error_text[0])
 		snprintf(conn->error_text, sizeof(conn->error_text), "%s", szc_strerror(error));
-	/* An alert may be queued: it gets one chance, and the peer sees a proper end of what did reach it. */
-	if (!conn->send_error) {
-		do {
-			result = szc_sendq_flush(&conn->sendq, conn->fd, &conn->trips.bytes_sent);
-			if (result == SZC_SENDQ_AT_HOOK)
-				szc_sendq_pass(&conn->sendq);
-		} while (result == SZC_SENDQ_AT_HOOK);
-	}
+	/* An alert may be queued: it gets one chance, and the peer sees a proper end of what did reach it. Not past a hook: what
+	 * lies behind one waits for the layer, which is done with this connection. */
+	if (!conn->send_error)
+		szc_sendq_flush(&conn->sendq, conn->fd, &conn->trips.bytes_sent);
 	szc_sendq_clear(&conn->sendq);
 	conn->stopped = true;
 	conn->rx->ops->stop(conn);
@@ -242,9 +236,22 @@ void szc_conn_settle(struct szc_conn *conn)
 		return;
 	add_trips(&rx->closed_trips, &conn->trips);
 	conn->state = SZC_CONN_FREE;
-	conn->next_free = rx->free_conns;
-	rx->free_conns = conn;
-	rx->slots_used--;
+	conn->next_free = rx->settled;
+	rx->settled = conn;
+}
+
+void szc_conn_reuse(struct szc_rx *rx)
+{
+	if (!rx->settled)
+		return;
+	while (rx->settled) {
+		struct szc_conn *conn = rx->settled;
+
+		rx->settled = conn->next_free;
+		conn->next_free = rx->free_conns;
+		rx->free_conns = conn;
+		rx->slots_used--;
+	}
 	szc_listener_resume(rx);
 }
 
@@ -286,9 +293,10 @@ void szc_conn_expire(struct szc_conn *conn, uint64_t now_ms, uint64_t *next_ms)
 		return;
 	}
 	if (!at && conn->ready && idle > 0) {
-		/* An application that sits on views, or did not look at what is there yet, or a peer's end already told, is
-		 * not an idle peer. */
-		if (conn->views_out || conn->parked || conn->eof_told || (conn->listed && conn->input.bytes))
+		/* An application that sits on views, or did not look at what is there yet, or has nothing to send to a peer
+		 * that ended, is not an idle peer. */
+		if (conn->views_out || conn->parked || (conn->eof_told && !conn->sendq.head) ||
+		    (conn->listed && conn->input.bytes))
 			conn->active_ms = now_ms;
 		at = conn->active_ms + (uint64_t)idle;
 		if (now_ms >= at) {

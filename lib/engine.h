@@ -99,6 +99,7 @@ struct szc_rx {
 	unsigned slots_used;
 	unsigned starved; /* connections and listeners that a returned view could let go on */
 	struct szc_conn *free_conns;
+	struct szc_conn *settled; /* free again, but not before the events that may name them were looked at */
 	struct szc_conn *ready_head;
 	struct szc_conn *ready_tail;
 	struct szc_listener *listeners;
@@ -136,6 +137,8 @@ void szc_conn_moved(struct szc_conn *conn);
 void szc_conn_expire(struct szc_conn *conn, uint64_t now_ms, uint64_t *next_ms);
 /* All that the application and the backend had of a closing connection is back: the slot is free again. */
 void szc_conn_settle(struct szc_conn *conn);
+/* Slots that settled since the last call for events may be used again. */
+void szc_conn_reuse(struct szc_rx *rx);
 
 /* deliver.c. 1 with *event filled, 0 if nothing is due. */
 int szc_conn_next_event(struct szc_conn *conn, struct szc_event *event);

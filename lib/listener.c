@@ -159,8 +159,10 @@ int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_liste
 	freeaddrinfo(found);
 	if (fd == -EAFNOSUPPORT && address[0] == ':') {
 		/* No IPv6 on this machine: IPv4 alone is what ":PORT" means here. */
-		snprintf(why, sizeof(why), "0.0.0.0%s", address);
-		if (!szc_address_resolve(why, true, &found, why, sizeof(why))) {
+		char any[40];
+
+		snprintf(any, sizeof(any), "0.0.0.0%s", address);
+		if (!szc_address_resolve(any, true, &found, why, sizeof(why))) {
 			fd = bind_first(found, &chosen);
 			freeaddrinfo(found);
 		}

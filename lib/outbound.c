@@ -169,12 +169,14 @@ int szc_conn_shutdown(struct szc_conn *conn)
 		return SZC_E_STATE;
 	if (conn->error)
 		return conn->error;
+	if (!conn->ready)
+		return SZC_E_STATE;
 	if (conn->shut)
 		return 0;
 	conn->shut = true;
 	if (conn->send_error)
 		return conn->send_error;
-	error = conn->layer && conn->ready ? conn->layer->shutdown(conn, conn->layer_state) : 0;
+	error = conn->layer ? conn->layer->shutdown(conn, conn->layer_state) : 0;
 	if (error) {
 		szc_conn_kill(conn, error);
 		return error;

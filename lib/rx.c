@@ -104,7 +104,8 @@ static int open_watches(struct szc_rx *rx)
 
 static void say(const struct szc_rx_options *options, const char *text)
 {
-	if (options && options->error && options->error_size)
+	/* An older caller's struct may end before these members; one whose size was forgotten is a new one. */
+	if (options && (!options->size || options->size >= sizeof(*options)) && options->error && options->error_size)
 		snprintf(options->error, options->error_size, "%s", text);
 }
 
@@ -257,8 +258,12 @@ int szc_rx_close(struct szc_rx *rx)
 			szc_conn_close(rx->conns[i]);
 	rx->ops->unwatch(rx, &rx->wake);
 	rx->ops->unwatch(rx, &rx->timer);
-	while (rx->slots_used || rx->listeners_alive)
-		rx->ops->wait(rx, 10);
+	for (szc_conn_reuse(rx); rx->slots_used || rx->listeners_alive; szc_conn_reuse(rx)) {
+		int error = rx->ops->wait(rx, 10);
+
+		if (error && error != -EINTR)
+			return szc_rx_fail(rx, error, "the backend cannot end what is under way: %s", strerror(-error));
+	}
 	release_all(rx);
 	return 0;
 }
@@ -281,6 +286,7 @@ void szc_rx_recycle(struct szc_rx *rx, struct szc_frag_list *unused)
 	}
 }
 
+/* At the start of every call that looks for events. */
 void szc_rx_drain(struct szc_rx *rx)
 {
 	struct szc_view *view = szc_refill_returned(&rx->refill);
@@ -305,6 +311,7 @@ void szc_rx_drain(struct szc_rx *rx)
 		szc_conn_settle(conn);
 		view = next;
 	}
+	szc_conn_reuse(rx);
 }
 
 /* Turns the backend once. A sleep is announced to those who release views only if that could let somebody go on. */

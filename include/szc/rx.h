@@ -202,12 +202,13 @@ SZC_API ssize_t szc_conn_send(struct szc_conn *conn, const struct iovec *iov, in
 /* Bytes in the send queue that the kernel did not take yet. */
 SZC_API size_t szc_conn_unsent(const struct szc_conn *conn);
 
-/* Ends our direction after what is queued (TLS: close_notify, then FIN). SZC_EV_SENT follows. Receiving goes on. */
+/* Ends our direction after what is queued (TLS: close_notify, then FIN). SZC_EV_SENT follows. Receiving goes on.
+ * Errors: SZC_E_STATE before SZC_EV_READY; on a connection that died its error. */
 SZC_API int szc_conn_shutdown(struct szc_conn *conn);
 
 /*
  * Ends the connection now: what is queued is lost, what was not delivered is dropped. Views out stay valid. The handle is
- * dead after the call, and no event names it any more.
+ * dead after the call; no later call for events names it, and none before the next names a connection that took its place.
  */
 SZC_API void szc_conn_close(struct szc_conn *conn);
 
@@ -235,7 +236,8 @@ SZC_API int szc_conn_send_all(struct szc_conn *conn, const void *data, size_t le
 /*
  * Payload in the area, in order. The bytes may be read and written by the holder until the release; nobody else touches
  * them. Views are released in any order, from any thread, also after their connection is gone; a release takes no lock.
- * An engine that sleeps starved is woken by it. Releasing more often than held ends the process with a message.
+ * An engine that sleeps starved is woken by it. Releasing more often than held ends the process with a message, as long as
+ * the view was not handed out again meanwhile.
  */
 SZC_API const struct iovec *szc_view_iov(const struct szc_view *view, int *iovcnt);
 SZC_API size_t szc_view_size(const struct szc_view *view);
