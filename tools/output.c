@@ -177,6 +177,11 @@ static ssize_t write_some(int fd, const struct iovec *iov, int iovcnt, size_t sk
 	return error;
 }
 
+static int interrupted(const struct output *output, struct failure *failure)
+{
+	return failure_set(failure, 128 + stop_signal(), "interrupted while writing %s", shown(output));
+}
+
 int output_write(struct output *output, const struct iovec *iov, int iovcnt, struct failure *failure)
 {
 	size_t skip = 0;
@@ -187,11 +192,14 @@ int output_write(struct output *output, const struct iovec *iov, int iovcnt, str
 		ssize_t n = write_some(output->fd, iov, iovcnt, skip);
 
 		if (n == -EINTR)
-			return failure_set(failure, 128 + stop_signal(), "interrupted while writing %s", shown(output));
+			return interrupted(output, failure);
 		if (n < 0)
 			return failure_set_file(failure, (int)n, "cannot write to", shown(output));
 		for (skip += (size_t)n; iovcnt > 0 && skip >= iov->iov_len; iov++, iovcnt--)
 			skip -= iov->iov_len;
+		/* A signal ends a write that took a part as if that were all: the next one would wait unnoticed. */
+		if (iovcnt > 0 && stop_signal())
+			return interrupted(output, failure);
 	}
 	return 0;
 }

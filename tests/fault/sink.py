@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Where the payload goes fails, or the program is ended in the middle: no file under the final name that is not
 whole, no litter, a sentence. And the memory that a stream into a pipe takes, however long it is."""
+import fcntl
 import hashlib
 import os
 import re
@@ -157,9 +158,10 @@ def interrupted_server(backend):
     client.close()
 
 
-def interrupted_in_write(backend):
-    """A pipe that nobody drains does not hold the program."""
+def interrupted_in_write(backend, capacity):
+    """A pipe that nobody drains does not hold the program. The small one takes part of a write, and then no more."""
     server = Server("recv", "--out", "-", "--backend", backend, stdout=subprocess.PIPE)
+    fcntl.fcntl(server.child.stdout, fcntl.F_SETPIPE_SZ, capacity)
     client = openssl_sender(server)
     held = -1
     while held != unread(server.child.stdout) or not held:
@@ -251,7 +253,8 @@ def main():
         for number in (signal.SIGTERM, signal.SIGINT):
             cases.add(f"{number.name} in the middle, {backend}", interrupted, backend, number)
         cases.add(f"SIGTERM of a server of many, {backend}", interrupted_server, backend)
-        cases.add(f"SIGTERM while a pipe is full, {backend}", interrupted_in_write, backend)
+        for capacity in (4096, 65536):
+            cases.add(f"SIGTERM while a pipe of {capacity} is full, {backend}", interrupted_in_write, backend, capacity)
         cases.add(f"SIGKILL in the middle, {backend}", killed, backend)
         cases.add(f"the sender is killed, {backend}", sender_killed, backend)
         cases.add(f"the receiver is killed, {backend}", receiver_killed, backend)
