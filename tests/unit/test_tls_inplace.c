@@ -3,15 +3,15 @@
  * The proof, from outside the ledger, that nothing is copied on the way: every function through which the libraries could
  * move bytes is wrapped by the linker (see CMakeLists.txt), and what they do is compared with what the application gets.
  *
- * A sender of OpenSSL's runs in a thread of its own; only what happens inside szc_rx_wait() is counted.
+ * A sender of OpenSSL's runs in a process of its own; what happens here inside szc_rx_wait() is counted.
  */
 #include "tests/unit/pair.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -20,7 +20,7 @@ enum { PAYLOAD = 24 << 20, PATIENCE_MS = 20000 };
 
 /* ---- what is seen while `watching` */
 
-static _Thread_local bool watching;
+static bool watching;
 static const uint8_t *area;
 static size_t area_size;
 static uint64_t moved;            /* by memcpy() and memmove() */
@@ -130,42 +130,57 @@ static void forget(void)
 
 /* ---- the sender */
 
-struct sender {
-	pthread_t thread;
-	SSL_CTX *ctx;
-	struct sockaddr_in to;
-	const uint8_t *payload;
-	bool failed;
-};
-
-static void *send_all(void *arg)
+/* In a process of its own; its exit status says whether all went well. */
+static int send_all(int fd, const uint8_t *payload)
 {
-	struct sender *sender = arg;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	SSL *ssl = SSL_new(sender->ctx);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(ctx);
 	size_t at = 0, i;
 	uint8_t byte;
 
-	sender->failed = true;
-	if (connect(fd, (struct sockaddr *)&sender->to, sizeof(sender->to)) || SSL_set_fd(ssl, fd) != 1 ||
-	    SSL_connect(ssl) != 1)
-		goto out;
+	if (SSL_set_fd(ssl, fd) != 1 || SSL_connect(ssl) != 1)
+		return 1;
 	/* mostly full records, some of any size */
 	for (i = 0; at < PAYLOAD; i++) {
 		size_t len = i % 13 == 5 ? 1 + i * 131 % 9000 : 65536;
 
 		if (len > PAYLOAD - at)
 			len = PAYLOAD - at;
-		if (SSL_write(ssl, sender->payload + at, (int)len) != (int)len)
-			goto out;
+		if (SSL_write(ssl, payload + at, (int)len) != (int)len)
+			return 1;
 		at += len;
 	}
 	/* The tickets must be read: closing over them would reset the connection and take the payload with it. */
-	sender->failed = SSL_shutdown(ssl) < 0 || SSL_read(ssl, &byte, 1) > 0;
-out:
+	if (SSL_shutdown(ssl) < 0 || SSL_read(ssl, &byte, 1) > 0)
+		return 1;
 	SSL_free(ssl);
-	close(fd);
-	return NULL;
+	SSL_CTX_free(ctx);
+	return 0;
+}
+
+static pid_t start_sender(const uint8_t *payload, int *fd)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), other;
+	pid_t child;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+	other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(other, (struct sockaddr *)&address, sizeof(address)), 0);
+	*fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(*fd >= 0);
+	close(listener);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		close(*fd);
+		_exit(send_all(other, payload));
+	}
+	close(other);
+	return child;
 }
 
 /* ---- the receiver */
@@ -219,13 +234,9 @@ static void take_view(struct receipt *receipt, struct szc_view *view)
 	szc_view_release(view);
 }
 
-static void take_event(struct receipt *receipt, struct szc_tls_ctx *ctx, const struct szc_event *event)
+static void take_event(struct receipt *receipt, const struct szc_event *event)
 {
 	switch (event->type) {
-	case SZC_EV_ACCEPTED:
-		receipt->conn = event->conn;
-		assert_int_equal(szc_tls_attach(event->conn, ctx, NULL), 0);
-		break;
 	case SZC_EV_READY:
 		break;
 	case SZC_EV_DATA:
@@ -239,7 +250,7 @@ static void take_event(struct receipt *receipt, struct szc_tls_ctx *ctx, const s
 	}
 }
 
-static void receive_all(struct szc_rx *rx, struct szc_tls_ctx *ctx, struct receipt *receipt)
+static void receive_all(struct szc_rx *rx, struct receipt *receipt)
 {
 	struct szc_event events[16];
 	int got, i;
@@ -250,7 +261,7 @@ static void receive_all(struct szc_rx *rx, struct szc_tls_ctx *ctx, struct recei
 		watching = false;
 		assert_true(got > 0);
 		for (i = 0; i < got; i++)
-			take_event(receipt, ctx, &events[i]);
+			take_event(receipt, &events[i]);
 	}
 }
 
@@ -259,10 +270,10 @@ static void transfer(void **state, const char *suite, struct receipt *receipt, s
 {
 	struct szc_tls_options options = pair_options(SZC_TLS_SERVER);
 	static uint8_t payload[PAYLOAD];
-	struct sender sender = {.payload = payload};
-	struct szc_listener *listener;
 	struct szc_tls_ctx *ctx;
 	struct pair pair;
+	int fd, status;
+	pid_t child;
 	void *base;
 
 	pair_fill(payload, sizeof(payload), 0);
@@ -270,24 +281,20 @@ static void transfer(void **state, const char *suite, struct receipt *receipt, s
 	options.copy_first = receipt->copied;
 	options.ciphersuites = suite;
 	ctx = pair_tls(&options);
+	child = start_sender(payload, &fd);
 	pair_open(&pair, state, NULL);
 	szc_rx_area(pair.rx, &base, &area_size);
 	area = base;
-	assert_int_equal(szc_rx_listen(pair.rx, "127.0.0.1:0", NULL, &listener), 0);
-	sender.ctx = SSL_CTX_new(TLS_client_method());
-	sender.to = (struct sockaddr_in){.sin_family = AF_INET,
-					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-					 .sin_port = htons((uint16_t)szc_listener_port(listener))};
 	forget();
-	assert_int_equal(pthread_create(&sender.thread, NULL, send_all, &sender), 0);
-	receive_all(pair.rx, ctx, receipt);
+	assert_int_equal(szc_rx_adopt(pair.rx, fd, &receipt->conn), 0);
+	assert_int_equal(szc_tls_attach(receipt->conn, ctx, NULL), 0);
+	receive_all(pair.rx, receipt);
 	assert_int_equal(szc_conn_shutdown(receipt->conn), 0);
 	szc_conn_trips(receipt->conn, trips);
 	szc_conn_close(receipt->conn);
-	assert_int_equal(pthread_join(sender.thread, NULL), 0);
-	assert_false(sender.failed);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 	assert_true(receipt->bytes == PAYLOAD);
-	SSL_CTX_free(sender.ctx);
 	szc_tls_ctx_close(ctx);
 	pair_close(&pair);
 }
