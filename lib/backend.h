@@ -3,7 +3,8 @@
  * What fills the area. One interface for all: `copy` (io_uring, the kernel copies), `epoll` (recv(), the kernel
  * copies), `nodev` (the zero-copy ABI without a NIC); `zcrx` on a NIC queue takes the same place.
  *
- * A backend reports through szc_conn_received(), _fin(), _writable() and _gone() (engine.h), from within wait() or detach().
+ * A backend reports through szc_conn_received(), _fin(), _writable() and _gone() (engine.h), from within wait() or
+ * detach().
  */
 #ifndef SZC_LIB_BACKEND_H
 #define SZC_LIB_BACKEND_H

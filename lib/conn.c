@@ -107,7 +107,7 @@ int szc_rx_adopt(struct szc_rx *rx, int fd, struct szc_conn **conn)
 	error = szc_conn_open(rx, fd, conn);
 	if (error)
 		return error;
-	/* io_uring does not wait, on some kernels at once and on others now and then, where the descriptor forbids it. */
+	/* Where the descriptor forbids waiting io_uring does not, on some kernels at once, on others now and then. */
 	flags = fcntl(fd, F_GETFL);
 	if (flags >= 0 && (flags & O_NONBLOCK))
 		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
@@ -169,8 +169,8 @@ void szc_conn_kill(struct szc_conn *conn, int error)
 	conn->error = error;
 	if (!conn->error_text[0])
 		snprintf(conn->error_text, sizeof(conn->error_text), "%s", szc_strerror(error));
-	/* An alert may be queued: it gets one chance, and the peer sees a proper end of what did reach it. Not past a hook: what
-	 * lies behind one waits for the layer, which is done with this connection. */
+	/* An alert may be queued: it gets one chance, and the peer sees a proper end of what did reach it. Not past a
+	 * hook: what lies behind one waits for the layer, which is done with this connection. */
 	if (!conn->send_error)
 		szc_sendq_flush(&conn->sendq, conn->fd, &conn->trips.bytes_sent);
 	szc_sendq_clear(&conn->sendq);
@@ -293,8 +293,8 @@ void szc_conn_expire(struct szc_conn *conn, uint64_t now_ms, uint64_t *next_ms)
 		return;
 	}
 	if (!at && conn->ready && idle > 0) {
-		/* An application that sits on views, or did not look at what is there yet, or has nothing to send to a peer
-		 * that ended, is not an idle peer. */
+		/* An application that sits on views, or did not look at what is there yet, or has nothing to send to a
+		 * peer that ended, is not an idle peer. */
 		if (conn->views_out || conn->parked || (conn->eof_told && !conn->sendq.head) ||
 		    (conn->listed && conn->input.bytes))
 			conn->active_ms = now_ms;

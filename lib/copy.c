@@ -2,9 +2,9 @@
 /*
  * The `copy` backend: io_uring multishot receive, the kernel copies into buffers of the area.
  *
- * Each connection has a buffer ring of its own, inside the area, that never holds more than its quota leaves. So a quota
- * needs no cancelling and cannot be overshot: a connection at its quota has an empty ring, the receive ends by itself with
- * ENOBUFS, and what the peer sends waits in the socket.
+ * Each connection has a buffer ring of its own, inside the area, that never holds more than its quota leaves. So a
+ * quota needs no cancelling and cannot be overshot: a connection at its quota has an empty ring, the receive ends by
+ * itself with ENOBUFS, and what the peer sends waits in the socket.
  */
 #include "uring.h"
 

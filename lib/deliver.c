@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From fragments to events. Records are opened only when the application asks for events, a view at a time, so that what it
- * gets was touched a moment ago and one connection cannot crowd out the others.
+ * From fragments to events. Records are opened only when the application asks for events, a view at a time, so that
+ * what it gets was touched a moment ago and one connection cannot crowd out the others.
  */
 #include "engine.h"
 

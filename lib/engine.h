@@ -27,7 +27,7 @@ struct szc_conn {
 	int error;      /* why it is dead; 0 while it lives */
 	int recv_error; /* what the socket said at its end, acted on after the input was consumed */
 	int send_error;
-	int broken; /* what a send learned of the whole connection's end: told once, a receive would take it for a proper end */
+	int broken; /* what a send learned of the connection's end: a receive, told nothing, would call it proper */
 
 	/* Events that are due, in the order in which they are given. */
 	bool accepted_due;

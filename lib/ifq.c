@@ -163,7 +163,7 @@ static void put(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *frag)
 		.off = (uint64_t)(frag->base - rx->buffers) | ifq->token,
 		.len = frag->len,
 	};
-	/* The kernel may hand the buffer out again from here on: it must see the entry, and we be done with the bytes. */
+	/* From here on the kernel may hand the buffer out again: it must see the entry, and we be done with it. */
 	__atomic_store_n(ifq->ktail, ++ifq->tail, __ATOMIC_RELEASE);
 	ifq->unread = true;
 	szc_refill_put(&rx->refill, frag);

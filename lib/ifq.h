@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interface queue (ifq) of an engine: the area as it is registered with the kernel, and the refill ring through which
- * buffers go back. The ring lies in the area's front, and so is kept out of children with it.
+ * The interface queue (ifq) of an engine: the area as it is registered with the kernel, and the refill ring through
+ * which buffers go back. The ring lies in the area's front, and so is kept out of children with it.
  *
  * A buffer that finds the ring full waits in a list, which is bounded by the number of fragments: none is ever dropped.
  */
@@ -36,8 +36,8 @@ struct szc_ifq {
 size_t szc_ifq_overhead(unsigned max_connections, unsigned quota);
 
 /*
- * Registers the engine's area and refill ring with the io_uring `ring_fd`, which needs DEFER_TASKRUN and CQE32. `flags`:
- * enum szc_zcrx_reg_flags. 0, or SZC_E_BACKEND with the engine's sentence. Closing the io_uring undoes it.
+ * Registers the engine's area and refill ring with the io_uring `ring_fd`, which needs DEFER_TASKRUN and CQE32.
+ * `flags`: enum szc_zcrx_reg_flags. 0, or SZC_E_BACKEND with the engine's sentence. Closing the io_uring undoes it.
  */
 int szc_ifq_open(struct szc_rx *rx, struct szc_ifq *ifq, int ring_fd, uint32_t flags);
 

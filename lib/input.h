@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A connection's undelivered bytes: fragments in order, cut from the front by the layer. Each entry holds one reference. */
+/* A connection's undelivered bytes: fragments in order, cut from the front by the layer. Each entry holds one
+ * reference. */
 #ifndef SZC_LIB_INPUT_H
 #define SZC_LIB_INPUT_H
 
@@ -35,9 +36,9 @@ int szc_input_deliver(struct szc_input *input, size_t len, struct szc_view *view
 
 /*
  * Packs what is here into as few buffers as it fits: bytes move into the room behind the entry before them, where that
- * room is ours, and what is left of an entry to its buffer's beginning, so that the room behind it is as large as it can
- * be. For a connection at its quota with an incomplete record in many small pieces: nothing else could free a buffer.
- * Returns how many bytes were copied.
+ * room is ours, and what is left of an entry to its buffer's beginning, so that the room behind it is as large as it
+ * can be. For a connection at its quota with an incomplete record in many small pieces: nothing else could free a
+ * buffer. Returns how many bytes were copied.
  */
 size_t szc_input_compact(struct szc_input *input, struct szc_frag_list *unused);
 

@@ -21,8 +21,8 @@ unsigned szc_rx_min_quota(size_t buffer_size)
 {
 	if (!buffer_size)
 		return 0;
-	/* Packed, the largest record lies in that many whole buffers; it may begin at the end of one more; and one must be
-	 * free to receive into. */
+	/* Packed, the largest record lies in that many whole buffers; it may begin at the end of one more; and one must
+	 * be free to receive into. */
 	return (unsigned)((RECORD_MAX + buffer_size - 1) / buffer_size) + 2;
 }
 

@@ -13,8 +13,8 @@ void szc_conn_broken(struct szc_conn *conn, int error)
 		conn->broken = error;
 }
 
-/* The socket refuses for good. What the peer sent before may still wait in the input: it is delivered first, and the error
- * follows the end. A farewell that a satisfied peer did not wait for is no loss. */
+/* The socket refuses for good. What the peer sent before may still wait in the input: it is delivered first, and the
+ * error follows the end. A farewell that a satisfied peer did not wait for is no loss. */
 static void send_failed(struct szc_conn *conn, int error)
 {
 	bool only_farewell = conn->shut && conn->sendq.bytes <= conn->farewell;

@@ -89,7 +89,7 @@ struct szc_view *szc_refill_returned(struct szc_refill *refill)
 
 bool szc_refill_sleep(struct szc_refill *refill)
 {
-	/* Sequentially consistent on both sides: either we see the view, or its releaser sees that we want to be woken. */
+	/* Sequentially consistent on both sides: we see the view, or its releaser sees that we want to be woken. */
 	atomic_store(&refill->wake_wanted, true);
 	return !atomic_load(&refill->returned);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fragments and their way back. Every completion becomes one fragment with its own count of references; when the count falls
- * to zero the buffer behind it may be filled again, never earlier.
+ * Fragments and their way back. Every completion becomes one fragment with its own count of references; when the count
+ * falls to zero the buffer behind it may be filled again, never earlier.
  *
  * Threads: fragments belong to the engine's thread alone. Other threads only push whole views onto `returned`, a
  * lock-free stack that the engine takes over with one exchange; that pair (release, acquire) orders the reader's last
@@ -36,8 +36,8 @@ struct szc_refill {
 	int wake_fd;
 };
 
-/* `count` fragments; where `buffer_size` is not 0, fragment i is for good the buffer at base + i * buffer_size. 0, -ENOMEM
- * or the errno of eventfd. */
+/* `count` fragments; where `buffer_size` is not 0, fragment i is for good the buffer at base + i * buffer_size. 0,
+ * -ENOMEM or the errno of eventfd. */
 int szc_refill_open(struct szc_refill *refill, unsigned count, uint8_t *base, size_t buffer_size);
 /* Waits for releases that are under way: their views may count as back before their threads are through. */
 void szc_refill_close(struct szc_refill *refill);

@@ -371,8 +371,8 @@ int szc_rx_wait(struct szc_rx *rx, struct szc_event *events, int max, int timeou
 		if (timeout_ms > 0 && looked)
 			left = rx->now_ms < until ? (int)(until - rx->now_ms) : 0;
 		if (looked && !left) {
-			/* The caller may now sleep on szc_rx_fd(): nothing may be left that only another call would begin,
-			 * and a release must be able to wake him. */
+			/* The caller may now sleep on szc_rx_fd(): nothing may be left that only another call would
+			 * begin, and a release must be able to wake him. */
 			rx->ops->submit(rx);
 			if (!rx->starved || szc_refill_sleep(&rx->refill))
 				return 0;

@@ -48,8 +48,8 @@ int szc_sendq_flush(struct szc_sendq *sendq, int fd, uint64_t *sent);
 void szc_sendq_pass(struct szc_sendq *sendq);
 void szc_sendq_clear(struct szc_sendq *sendq);
 
-/* Sends straight from the caller's memory if nothing is queued before it. Bytes taken, 0 if the socket takes none now, or
- * a negative errno. */
+/* Sends straight from the caller's memory if nothing is queued before it. Bytes taken, 0 if the socket takes none now,
+ * or a negative errno. */
 ssize_t szc_sendq_direct(struct szc_sendq *sendq, int fd, const struct iovec *iov, int iovcnt);
 
 #endif

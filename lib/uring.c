@@ -118,8 +118,8 @@ int szc_uring_want_write(struct szc_conn *conn)
 	if (state->write_armed)
 		return 0;
 	sqe = szc_uring_sqe(conn->rx->backend_state);
-	/* Multishot, and so told of edges only: io_uring waits for a peer's FIN too, whatever it is asked to wait for, and after
-	 * one a single shot would be over at once, again and again. */
+	/* Multishot, and so told of edges only: io_uring waits for a peer's FIN too, whatever it is asked to wait for,
+	 * and after one a single shot would be over at once, again and again. */
 	io_uring_prep_poll_multishot(sqe, conn->fd, POLLOUT);
 	szc_uring_tag(sqe, conn, SZC_URING_WRITE);
 	state->write_armed = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The io_uring of an engine, as `copy` and the zero-copy backends share it: setting it up, waiting, watches, a connection's
- * way out, and cancelling. What a receive completion means is the backend's.
+ * The io_uring of an engine, as `copy` and the zero-copy backends share it: setting it up, waiting, watches, a
+ * connection's way out, and cancelling. What a receive completion means is the backend's.
  *
  * The ring is DEFER_TASKRUN and SINGLE_ISSUER: completions are made only while the engine's thread waits, and only that
  * thread may submit.
@@ -32,13 +32,14 @@ struct szc_uring_conn {
 struct szc_uring {
 	struct io_uring ring;
 	int event_fd; /* what others poll for us; -1 until somebody asks for it */
-	/* A receive completion of a connection, with its second half if the ring is CQE32; recv_armed is up to date already. */
+	/* A receive completion of a connection, with its second half if the ring is CQE32; recv_armed is up to date
+	 * already. */
 	void (*received)(struct szc_conn *conn, const struct io_uring_cqe *cqe);
 	/* Nothing of the connection is in flight any more. */
 	void (*idle)(struct szc_conn *conn);
 };
 
-/* The ring with at least `completions` entries and extra setup flags. 0, or SZC_E_BACKEND with the engine's sentence. */
+/* The ring, with at least `completions` entries and extra setup flags. 0, or SZC_E_BACKEND with a sentence. */
 int szc_uring_open(struct szc_rx *rx, struct szc_uring *uring, unsigned completions, unsigned flags);
 void szc_uring_close(struct szc_uring *uring);
 

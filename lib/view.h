@@ -32,8 +32,8 @@ struct szc_view {
 /* An empty view with one reference, from *free_list or the heap; NULL without memory. */
 struct szc_view *szc_view_make(struct szc_view **free_list, struct szc_conn *conn, struct szc_refill *refill);
 
-/* Adds bytes of a fragment, taking over one reference on it. Returns 1 if the entry was merged with the one before, which
- * holds a reference already (the caller keeps his), 0 if it was taken over, -ENOMEM. */
+/* Adds bytes of a fragment, taking over one reference on it. Returns 1 if the entry was merged with the one before,
+ * which holds a reference already (the caller keeps his), 0 if it was taken over, -ENOMEM. */
 int szc_view_add(struct szc_view *view, struct szc_frag *frag, void *base, size_t len);
 
 /* To the free list; its fragments were dealt with. */

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Zero-copy receive: the kernel names buffers of the area that hold a connection's bytes. Which registration stands behind
- * the area makes the backend; all that follows it is the same. Here is `nodev`, the interface without a NIC: the kernel
- * copies each received page or part of one into a free buffer of its own choice, and reports it as a completion.
+ * Zero-copy receive: the kernel names buffers of the area that hold a connection's bytes. Which registration stands
+ * behind the area makes the backend; all that follows it is the same. Here is `nodev`, the interface without a NIC: the
+ * kernel copies each received page or part of one into a free buffer of its own choice, and reports it as a completion.
  *
- * Nobody posts buffers for a connection, so a quota can only be kept by how much a receive is asked for: its byte count,
- * guessed from how full this connection's buffers were lately. Small segments can prove the guess wrong; then the receive
- * is cancelled, and what arrives until that takes effect is packed into the buffers before it.
+ * Nobody posts buffers for a connection, so a quota can only be kept by how much a receive is asked for: its byte
+ * count, guessed from how full this connection's buffers were lately. Small segments can prove the guess wrong; then
+ * the receive is cancelled, and what arrives until that takes effect is packed into the buffers before it.
  *
  * How a receive ends, other than by the peer or an error (io_zcrx_recv_skb and io_recvzc in the kernel):
  *   0 after all that was asked   armed again when the quota has room
  *   -ECANCELED                   the same
- *   -ENOMEM                      the area is empty: armed again when a buffer is back, whoever had it. (A NIC says nothing
- *                                in that place: its queue runs dry. Then the event ALLOC_FAIL tells.)
+ *   -ENOMEM                      the area is empty: armed again when a buffer is back, whoever had it. (A NIC says
+ *                                nothing in that place: its queue runs dry. Then the event ALLOC_FAIL tells.)
  *   -ENOSPC                      the completion ring was full: armed again at once. No byte was lost, they wait in TCP.
  */
 #include "uring.h"
@@ -142,7 +142,8 @@ static void learn(struct zcrx_conn *zcrx, uint32_t len, uint32_t buffer_size)
 		zcrx->fill += len - zcrx->fill / FILL_UNIT;
 }
 
-/* A buffer holds one completion's bytes and nobody else's: the kernel copied them to its beginning (io_zcrx_copy_chunk). */
+/* A buffer holds one completion's bytes and nobody else's: the kernel copied them to its beginning
+ * (io_zcrx_copy_chunk). */
 static void take(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 {
 	const struct szc_zcrx_cqe *where = (const struct szc_zcrx_cqe *)(cqe + 1);
@@ -153,7 +154,7 @@ static void take(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 	struct szc_frag *frag = szc_refill_take(&rx->refill, conn);
 
 	if (!frag)
-		abort(); /* there is one for each buffer: the kernel lent one twice, and two connections would share its bytes */
+		abort(); /* there is one for each buffer: the kernel lent one twice, to be shared by two connections */
 	frag->base = rx->buffers + offset;
 	frag->len = (uint32_t)cqe->res;
 	frag->cap = (uint32_t)(rx->options.buffer_size - within);

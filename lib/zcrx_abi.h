@@ -3,8 +3,8 @@
  * The kernel's interface for zero-copy receive, as far as it is used here: the headers of a distribution lag behind the
  * kernels it runs. The names are our own, so that newer headers of linux/ or liburing cannot clash with them.
  *
- * From include/uapi/linux/io_uring.h, include/uapi/linux/io_uring/zcrx.h and .../query.h of Linux 7.3; zero-copy receive
- * is there since 6.15, and doing without a NIC since 7.1.
+ * From include/uapi/linux/io_uring.h, include/uapi/linux/io_uring/zcrx.h and .../query.h of Linux 7.3; zero-copy
+ * receive is there since 6.15, and doing without a NIC since 7.1.
  */
 #ifndef SZC_LIB_ZCRX_ABI_H
 #define SZC_LIB_ZCRX_ABI_H

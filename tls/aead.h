@@ -2,10 +2,11 @@
 /*
  * One AEAD key behind a small vtable, so that a faster provider can stand in for OpenSSL's EVP.
  *
- * Contract of open(): `body` holds ciphertext and becomes plaintext where it lies, over as many pieces as it has; pieces
- * may be cut at any byte. Returns 1 if the tag matched, 0 if not (the bytes then hold unverified plaintext and the caller
- * wipes them), negative errno if the provider failed (the same: wipe). Nothing outside the span is touched, and no memory
- * is allocated by open() or seal(). A key object opens on after a failure, but is for one thread at a time.
+ * Contract of open(): `body` holds ciphertext and becomes plaintext where it lies, over as many pieces as it has;
+ * pieces may be cut at any byte. Returns 1 if the tag matched, 0 if not (the bytes then hold unverified plaintext and
+ * the caller wipes them), negative errno if the provider failed (the same: wipe). Nothing outside the span is touched,
+ * and no memory is allocated by open() or seal(). A key object opens on after a failure, but is for one thread at a
+ * time.
  *
  * Contract of seal(): reads `plain`, then the single byte `type`, and writes plain->len + 1 bytes of ciphertext and the
  * tag to `out`, which does not overlap `plain`. 0 or a negative errno.

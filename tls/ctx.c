@@ -183,8 +183,8 @@ static int make_ssl_ctx(struct szc_tls_ctx *ctx, const struct szc_tls_options *o
 	ctx->ssl_ctx = SSL_CTX_new(o->role == SZC_TLS_CLIENT ? TLS_client_method() : TLS_server_method());
 	if (!ctx->ssl_ctx)
 		return fail(o, -ENOMEM, "OpenSSL could not make an SSL_CTX");
-	/* Without an id, OpenSSL refuses to resume sessions of clients that showed a certificate. A client's sessions are
-	 * the application's, which may have them from elsewhere. */
+	/* Without an id, OpenSSL refuses to resume sessions of clients that showed a certificate. A client's sessions
+	 * are the application's, which may have them from elsewhere. */
 	if (o->role == SZC_TLS_SERVER)
 		SSL_CTX_set_session_id_context(ctx->ssl_ctx, id, sizeof(id) - 1);
 	else
@@ -265,9 +265,8 @@ static int build(struct szc_tls_ctx *ctx, const struct szc_tls_options *o)
 				    "certificates and trust are set on your own SSL_CTX, not beside it");
 		/* The choice is a callback of the SSL_CTX, which is not ours to take. */
 		if (o->alpn && o->role == SZC_TLS_SERVER)
-			return fail(
-				o, SZC_E_OPTION,
-				"a server's alpn is chosen on your own SSL_CTX (SSL_CTX_set_alpn_select_cb), not beside it");
+			return fail(o, SZC_E_OPTION,
+				    "a server's alpn is chosen on your own SSL_CTX (SSL_CTX_set_alpn_select_cb)");
 		if (SSL_CTX_up_ref(o->ssl_ctx) != 1)
 			return -ENOMEM;
 		ctx->ssl_ctx = o->ssl_ctx;

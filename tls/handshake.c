@@ -11,8 +11,8 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-/* Sends what OpenSSL wrote. *records counts those of type application_data, which after the last flight of a server are its
- * tickets: OpenSSL writes each as one record under the traffic key, and our sequence number begins behind them. */
+/* Sends what OpenSSL wrote. *records counts those of type application_data, which after the last flight of a server are
+ * its tickets: OpenSSL writes each as one record under the traffic key, and our sequence number begins behind them. */
 static int forward(struct szc_conn *conn, struct szc_tls *tls, uint64_t *records)
 {
 	uint8_t *out;
@@ -147,7 +147,7 @@ static int choose_sending(struct szc_conn *conn, struct szc_tls *tls)
 	enum szc_tls_sending sending = tls->ctx->options.sending;
 	int error;
 
-	/* A kernel that cannot change keys would end the connection when the peer asks for it: not for AUTO to choose. */
+	/* A kernel that cannot change keys would end the connection when the peer asks for it: not AUTO's choice. */
 	if (sending == SZC_TLS_SEND_USER || (sending == SZC_TLS_SEND_AUTO && !szc_ktls_can_rekey()))
 		return 0;
 	error = szc_ktls_start(conn, tls);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel seals what we send (TLS_TX). Receiving stays ours: without TLS_RX the socket's recvmsg is left alone, so that
- * zero-copy receive goes on (io_uring/zcrx.c, io_zcrx_recv). */
+/* The kernel seals what we send (TLS_TX). Receiving stays ours: without TLS_RX the socket's recvmsg is left alone, so
+ * that zero-copy receive goes on (io_uring/zcrx.c, io_zcrx_recv). */
 #include "session.h"
 
 #include <errno.h>

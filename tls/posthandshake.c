@@ -19,8 +19,8 @@ static int unexpected(struct szc_conn *conn, struct szc_tls *tls, const char *wh
 
 /* ---- tickets */
 
-/* Seals the message as OpenSSL expects it next and puts it before it. The record never leaves memory: it is sealed under a key
- * and nonce that the peer uses too. */
+/* Seals the message as OpenSSL expects it next and puts it before it. The record never leaves memory: it is sealed
+ * under a key and nonce that the peer uses too. */
 static int show_openssl(struct szc_tls *tls, const uint8_t *message, size_t len)
 {
 	struct iovec iov = {(void *)message, len};
@@ -95,7 +95,8 @@ static int key_update(struct szc_conn *conn, struct szc_tls *tls, const uint8_t 
 	szc_tls_drop_ssl(tls);
 	if (!request || tls->closed)
 		return SZC_LAYER_PROGRESS;
-	/* One answer serves all requests that came while it waited; a peer that does not read cannot make us queue more. */
+	/* One answer serves all requests that came while it waited; a peer that does not read cannot make us queue
+	 * more. */
 	if (szc_conn_unsent(conn)) {
 		tls->answer_due = true;
 		return SZC_LAYER_PROGRESS;

@@ -42,24 +42,24 @@ struct szc_record {
 };
 
 /*
- * Reads the header at the front of the iovecs, which hold `avail` bytes. Returns 1 when the header is whole and within the limits
- * (the body may still be missing: compare SZC_RECORD_HEADER + length with avail), 0 when bytes are missing, else
- * SZC_E_TLS_RECORD with *alert set: record_overflow for lengths above 2^14 + 256 (type 23) or 2^14 (others),
- * unexpected_message for unknown types, decode_error for empty ones where none may be empty (5.1) and for a major version
- * other than 3. An empty type-23 record passes here and fails to open.
+ * Reads the header at the front of the iovecs, which hold `avail` bytes. Returns 1 when the header is whole and within
+ * the limits (the body may still be missing: compare SZC_RECORD_HEADER + length with avail), 0 when bytes are missing,
+ * else SZC_E_TLS_RECORD with *alert set: record_overflow for lengths above 2^14 + 256 (type 23) or 2^14 (others),
+ * unexpected_message for unknown types, decode_error for empty ones where none may be empty (5.1) and for a major
+ * version other than 3. An empty type-23 record passes here and fails to open.
  */
 int szc_record_parse(const struct iovec *iov, int iovcnt, size_t avail, struct szc_record *record, uint8_t *alert);
 
 struct szc_opened {
 	uint8_t type;  /* inner content type */
 	uint8_t alert; /* on failure: what to tell the peer */
-	size_t length; /* content at the front of the body, right behind the header; the rest is padding, type and tag */
+	size_t length; /* content at the front of the body, behind the header; the rest is padding, type and tag */
 };
 
 /*
- * Opens the type-23 record at the front of the iovecs, which hold it whole, in place. On success the sequence number moves on
- * and opened->length bytes behind the header are verified payload. Failures wipe the whole body and leave `protect` as it
- * is; the caller must not try again:
+ * Opens the type-23 record at the front of the iovecs, which hold it whole, in place. On success the sequence number
+ * moves on and opened->length bytes behind the header are verified payload. Failures wipe the whole body and leave
+ * `protect` as it is; the caller must not try again:
  *   SZC_E_TLS_MAC (bad_record_mac): the tag did not match, or the body is shorter than a tag and a type
  *   SZC_E_TLS_RECORD: inner plaintext above 2^14 + 1 (record_overflow; known from the length, so the tag is not looked
  *     at), nothing but zeros, an inner type other than 21 to 23, or an alert or handshake record without content

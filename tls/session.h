@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS on one connection. The files of this room share it: handshake.c until the hand-over, receive.c and posthandshake.c
- * for what comes in after it, sending.c and ktls.c for what goes out, session.c for its life and the public calls.
+ * TLS on one connection. The files of this room share it: handshake.c until the hand-over, receive.c and
+ * posthandshake.c for what comes in after it, sending.c and ktls.c for what goes out, session.c for its life and the
+ * public calls.
  *
- * After the hand-over nothing that OpenSSL writes is ever sent: it would go out under a key and sequence number that are
- * ours by then. The SSL object of a client lives on only to be shown tickets, through memory.
+ * After the hand-over nothing that OpenSSL writes is ever sent: it would go out under a key and sequence number that
+ * are ours by then. The SSL object of a client lives on only to be shown tickets, through memory.
  */
 #ifndef SZC_TLS_SESSION_H
 #define SZC_TLS_SESSION_H

@@ -15,8 +15,8 @@ struct szc_span {
 	size_t len;
 };
 
-/* The part of `span` that begins `off` bytes in and has `len` bytes; off + len <= span->len. Leading iovecs that the part
- * does not touch are left out. */
+/* The part of `span` that begins `off` bytes in and has `len` bytes; off + len <= span->len. Leading iovecs that the
+ * part does not touch are left out. */
 struct szc_span szc_span_part(const struct szc_span *span, size_t off, size_t len);
 
 /* The first contiguous piece of a non-empty span, and the span moved behind it. */

@@ -16,8 +16,8 @@ struct szc_suite {
 	const char *digest; /* EVP_MD_fetch() */
 	size_t key_len;
 	size_t secret_len; /* the digest's size */
-	uint64_t
-		key_records; /* RFC 8446 5.5: hard limit of records a key protects; UINT64_MAX - 1 where only the sequence ends */
+	/* RFC 8446 5.5: hard limit of records a key protects; UINT64_MAX - 1 where only the sequence number ends. */
+	uint64_t key_records;
 };
 
 /* NULL for a suite that this library does not open. */

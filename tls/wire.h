@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TLS 1.3 on the wire: RFC 8446 section 5 (records), 6 (alerts), 4 (handshake messages). Numbers and limits, no code. */
+/* TLS 1.3 on the wire: RFC 8446 sections 5 (records), 6 (alerts), 4 (handshake messages). Numbers and limits. */
 #ifndef SZC_TLS_WIRE_H
 #define SZC_TLS_WIRE_H
 

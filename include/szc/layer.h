@@ -3,8 +3,8 @@
  * The seam between the engine and what stands on a connection (TLS, later PSP's upgrade). For those who write a layer;
  * applications need rx.h and tls.h only.
  *
- * A layer never sees a buffer. It sees the connection's undelivered bytes, in order, as iovecs, and says of the bytes at
- * the front: drop these (framing), deliver these (payload, verified). References, quotas and views are the engine's.
+ * A layer never sees a buffer. It sees the connection's undelivered bytes, in order, as iovecs, and says of the bytes
+ * at the front: drop these (framing), deliver these (payload, verified). References, quotas and views are the engine's.
  * Everything here is called on the engine's thread.
  */
 #ifndef SZC_LAYER_H

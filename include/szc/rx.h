@@ -2,9 +2,9 @@
 /*
  * The engine: one area of receive memory, one completion source, and the connections placed on it.
  *
- * A byte's way: the backend fills a buffer of the area, its completion becomes a fragment, the connection's layer (TLS, or
- * none) turns fragments into payload, and the payload is handed out as a view: iovecs that point into the area. A buffer
- * is used again when the last view that touches it is released.
+ * A byte's way: the backend fills a buffer of the area, its completion becomes a fragment, the connection's layer (TLS,
+ * or none) turns fragments into payload, and the payload is handed out as a view: iovecs that point into the area. A
+ * buffer is used again when the last view that touches it is released.
  *
  * Conventions, errors, ownership and threads: see szc.h.
  */
@@ -32,7 +32,7 @@ enum szc_backend {
 	SZC_BACKEND_AUTO,  /* the best that runs here; szc_rx_describe() says which, and why not a better one */
 	SZC_BACKEND_COPY,  /* io_uring multishot receive into the area (Linux 6.1 or later): the kernel copies once */
 	SZC_BACKEND_EPOLL, /* recv() into the area, where io_uring is forbidden: the kernel copies once */
-	SZC_BACKEND_NODEV, /* the zero-copy ABI without a NIC (Linux 7.x, CAP_NET_ADMIN); for tests, never chosen by AUTO */
+	SZC_BACKEND_NODEV, /* the zero-copy ABI without a NIC (Linux 7.1, CAP_NET_ADMIN); for tests, never AUTO's */
 };
 
 enum szc_pages {
@@ -49,9 +49,10 @@ struct szc_rx_options {
 	/*
 	 * The three that share out the area; every default is derived from those that are given:
 	 *   max_connections * quota_buffers * buffer_size <= area_size, always.
-	 * A connection's quota covers all it occupies: buffers posted for receive, undelivered, and out in views, of which
-	 * there can be as many as buffers. At it the connection's receive is parked, and wakes when views are released.
-	 * An application that holds views until a whole message is there needs a quota above its longest message.
+	 * A connection's quota covers all it occupies: buffers posted for receive, undelivered, and out in views, of
+	 * which there can be as many as buffers. At it the connection's receive is parked, and wakes when views are
+	 * released. An application that holds views until a whole message is there needs a quota above its longest
+	 * message.
 	 */
 	unsigned max_connections; /* default 64; slots, counted until the last buffer of a closed connection is back */
 	size_t area_size;         /* default: 8 buffers a connection */
@@ -84,7 +85,7 @@ SZC_API int szc_rx_open(struct szc_rx **rx, const struct szc_rx_options *options
  */
 SZC_API int szc_rx_close(struct szc_rx *rx);
 
-/* Which backend runs, why not a better one, and how the area is laid out; lines of text. Lives as long as the engine. */
+/* Which backend runs, why not a better one, and how the area is laid out: lines of text, kept by the engine. */
 SZC_API const char *szc_rx_describe(const struct szc_rx *rx);
 
 /* The backend's name as in the options ("copy", "epoll", "nodev"). Static memory. */
@@ -96,7 +97,7 @@ SZC_API const char *szc_rx_last_error(const struct szc_rx *rx);
 /* The engine's ledger: all its connections, the closed ones included. */
 SZC_API void szc_rx_trips(const struct szc_rx *rx, struct szc_trips *trips);
 
-/* The area's whole mapping, rings in front of the buffers included. For tests, and for those who register it elsewhere. */
+/* The area's whole mapping, rings in front of the buffers included: for tests, and to register it elsewhere. */
 SZC_API void szc_rx_area(const struct szc_rx *rx, void **base, size_t *size);
 
 /* How often what ran out, for monitoring; counters only grow. */
@@ -145,8 +146,8 @@ struct szc_event {
 SZC_API int szc_rx_wait(struct szc_rx *rx, struct szc_event *events, int max, int timeout_ms);
 
 /*
- * A descriptor for somebody else's poll, epoll or libevent: readable when szc_rx_wait() has something to do. Owned by the
- * engine. Before sleeping on it call szc_rx_wait(rx, ..., 0) until it returns 0: what is already inside the engine
+ * A descriptor for somebody else's poll, epoll or libevent: readable when szc_rx_wait() has something to do. Owned by
+ * the engine. Before sleeping on it call szc_rx_wait(rx, ..., 0) until it returns 0: what is already inside the engine
  * does not make the descriptor readable again. Made at the first call; -EMFILE, -ENFILE or -ENOMEM if it cannot be.
  */
 SZC_API int szc_rx_fd(const struct szc_rx *rx);
@@ -160,8 +161,8 @@ struct szc_listen_options {
 };
 
 /*
- * Listens on "ADDR:PORT", "[ADDR6]:PORT" or ":PORT" (both families); port 0 takes a free one, szc_listener_port() tells.
- * `listener` may be NULL: it is closed with the engine.
+ * Listens on "ADDR:PORT", "[ADDR6]:PORT" or ":PORT" (both families); port 0 takes a free one, szc_listener_port()
+ * tells. `listener` may be NULL: it is closed with the engine.
  * Accepting waits while the engine has no connection slot free; the peers queue in the kernel's backlog.
  * Errors: SZC_E_ADDRESS, -EADDRINUSE, -EACCES (port below 1024), -EADDRNOTAVAIL.
  */
@@ -178,9 +179,9 @@ SZC_API int szc_rx_connect(struct szc_rx *rx, const char *address, int timeout_m
 
 /*
  * Takes a connected TCP socket (accepted elsewhere, handed over by another process). On success the descriptor is the
- * engine's and is closed with the connection; on failure it stays the caller's. Bytes already read from it are lost to us.
- * Receiving begins with the next szc_rx_wait(), so that a layer can be attached first. Errors: SZC_E_LIMIT, -ENOTSOCK,
- * -ENOTCONN.
+ * engine's and is closed with the connection; on failure it stays the caller's. Bytes already read from it are lost to
+ * us. Receiving begins with the next szc_rx_wait(), so that a layer can be attached first. Errors: SZC_E_LIMIT,
+ * -ENOTSOCK, -ENOTCONN.
  */
 SZC_API int szc_rx_adopt(struct szc_rx *rx, int fd, struct szc_conn **conn);
 
@@ -193,8 +194,8 @@ SZC_API int szc_conn_fd(const struct szc_conn *conn);
 SZC_API struct szc_rx *szc_conn_rx(const struct szc_conn *conn);
 
 /*
- * Queues payload. Returns how many bytes were taken, from 0 to all; less than all means that the queue is at its limit and
- * an SZC_EV_WRITABLE will follow. The memory is the caller's again at once.
+ * Queues payload. Returns how many bytes were taken, from 0 to all; less than all means that the queue is at its limit
+ * and an SZC_EV_WRITABLE will follow. The memory is the caller's again at once.
  * Errors: SZC_E_STATE before SZC_EV_READY and after szc_conn_shutdown(); on a connection that died its error; -ENOMEM.
  */
 SZC_API ssize_t szc_conn_send(struct szc_conn *conn, const struct iovec *iov, int iovcnt);
@@ -207,8 +208,9 @@ SZC_API size_t szc_conn_unsent(const struct szc_conn *conn);
 SZC_API int szc_conn_shutdown(struct szc_conn *conn);
 
 /*
- * Ends the connection now: what is queued is lost, what was not delivered is dropped. Views out stay valid. The handle is
- * dead after the call; no later call for events names it, and none before the next names a connection that took its place.
+ * Ends the connection now: what is queued is lost, what was not delivered is dropped. Views out stay valid. The handle
+ * is dead after the call; no later call for events names it, and none before the next names a connection that took its
+ * place.
  */
 SZC_API void szc_conn_close(struct szc_conn *conn);
 
@@ -236,8 +238,8 @@ SZC_API int szc_conn_send_all(struct szc_conn *conn, const void *data, size_t le
 /*
  * Payload in the area, in order. The bytes may be read and written by the holder until the release; nobody else touches
  * them. Views are released in any order, from any thread, also after their connection is gone; a release takes no lock.
- * An engine that sleeps starved is woken by it. Releasing more often than held ends the process with a message, as long as
- * the view was not handed out again meanwhile.
+ * An engine that sleeps starved is woken by it. Releasing more often than held ends the process with a message, as long
+ * as the view was not handed out again meanwhile.
  */
 SZC_API const struct iovec *szc_view_iov(const struct szc_view *view, int *iovcnt);
 SZC_API size_t szc_view_size(const struct szc_view *view);

@@ -15,8 +15,8 @@
  *  - NULL handles are a caller's mistake, but for the functions that free or release: those ignore NULL.
  *  - Sizes are bytes, times are milliseconds, unless the name says otherwise.
  *  - There is no global state, and no thread that the caller did not start.
- *  - Memory behind a `const char *` that is returned belongs to the handle that was asked and lives until the next call on
- *    that handle, unless the function says otherwise.
+ *  - Memory behind a `const char *` that is returned belongs to the handle that was asked and lives until the next call
+ *    on that handle, unless the function says otherwise.
  */
 #ifndef SZC_SZC_H
 #define SZC_SZC_H

@@ -3,8 +3,9 @@
  * TLS 1.3 on a connection of the engine. OpenSSL does the handshake; then the record layer is ours both ways, and every
  * record is opened in place, in the buffers it arrived in (RFC 8446).
  *
- * Suites: TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256. 0-RTT and renegotiation are off.
- * No byte is handed out before its record's tag was verified; a record that fails is wiped and the connection is dead.
+ * Suites: TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256. 0-RTT and renegotiation are
+ * off. No byte is handed out before its record's tag was verified; a record that fails is wiped and the connection is
+ * dead.
  *
  * Conventions, errors, ownership and threads: see szc.h.
  */
@@ -39,8 +40,9 @@ struct szc_tls_options {
 	enum szc_tls_role role;
 
 	/*
-	 * Your own SSL_CTX (a reference is taken), or NULL to have one made from the members below it. Of your own one we set
-	 * the key log callback, chained before yours, and use nothing else that lasts: what we need beyond it is set on each SSL.
+	 * Your own SSL_CTX (a reference is taken), or NULL to have one made from the members below it. Of your own one
+	 * we set the key log callback, chained before yours, and use nothing else that lasts: what we need beyond it is
+	 * set on each SSL.
 	 */
 	SSL_CTX *ssl_ctx;
 	const char *cert_file;    /* PEM, leaf first */
@@ -53,8 +55,8 @@ struct szc_tls_options {
 
 	enum szc_tls_sending sending;
 	/*
-	 * Copy each record out of the area before it is opened, and back after: for those who do not trust what else can
-	 * write to the area (a NIC, a peer on shared memory). Costs two copies, and the ledger says so.
+	 * Copy each record out of the area before it is opened, and back after: for those who do not trust what else
+	 * can write to the area (a NIC, a peer on shared memory). Costs two copies, and the ledger says so.
 	 */
 	bool copy_first;
 
@@ -85,8 +87,8 @@ struct szc_tls_peer {
 /*
  * Puts TLS on a connection, right after szc_rx_connect(), szc_rx_adopt() or SZC_EV_ACCEPTED. A verifying client without
  * peer->host is refused: SZC_E_OPTION. SZC_EV_READY follows when the handshake is done. Errors: SZC_E_STATE if a
- * layer is there already or data flowed, SZC_E_TLS_CIPHER and SZC_E_TLS_CONFIG if the SSL_CTX allows neither TLS 1.3 nor one
- * of our suites, -ENOMEM; szc_conn_last_error() has the sentence.
+ * layer is there already or data flowed, SZC_E_TLS_CIPHER and SZC_E_TLS_CONFIG if the SSL_CTX allows neither TLS 1.3
+ * nor one of our suites, -ENOMEM; szc_conn_last_error() has the sentence.
  */
 SZC_API int szc_tls_attach(struct szc_conn *conn, struct szc_tls_ctx *ctx, const struct szc_tls_peer *peer);
 
@@ -96,11 +98,12 @@ SZC_API int szc_tls_attach(struct szc_conn *conn, struct szc_tls_ctx *ctx, const
 SZC_API const char *szc_tls_cipher(const struct szc_conn *conn);
 /* The peer's certificate with a reference for the caller (X509_free), or NULL. */
 SZC_API X509 *szc_tls_peer_certificate(const struct szc_conn *conn);
-/* The protocol agreed by ALPN, not terminated; its length is the return value, 0 if none. Lives as long as the connection. */
+/* The protocol agreed by ALPN, not terminated; its length is the return value, 0 if none. Lives as long as the
+ * connection. */
 SZC_API size_t szc_tls_alpn(const struct szc_conn *conn, const unsigned char **protocol);
 /* The name a client asked for by SNI, or NULL. Lives as long as the connection. */
 SZC_API const char *szc_tls_server_name(const struct szc_conn *conn);
-/* A client's newest session with a reference for the caller (SSL_SESSION_free): resumable once a ticket came. Or NULL. */
+/* A client's newest session, resumable once a ticket came, with a reference for the caller (SSL_SESSION_free); or NULL. */
 SZC_API SSL_SESSION *szc_tls_session(const struct szc_conn *conn);
 /* Whether this handshake resumed an earlier session. */
 SZC_API bool szc_tls_resumed(const struct szc_conn *conn);
@@ -108,8 +111,8 @@ SZC_API bool szc_tls_resumed(const struct szc_conn *conn);
 SZC_API const char *szc_tls_sending(const struct szc_conn *conn);
 
 /*
- * New keys for our direction (RFC 8446 4.6.3); with `request` the peer is asked to follow. Errors: SZC_E_STATE, -ENOMEM,
- * and -EOPNOTSUPP where the kernel seals and cannot change keys (before Linux 6.14).
+ * New keys for our direction (RFC 8446 4.6.3); with `request` the peer is asked to follow. Errors: SZC_E_STATE,
+ * -ENOMEM, and -EOPNOTSUPP where the kernel seals and cannot change keys (before Linux 6.14).
  */
 SZC_API int szc_tls_key_update(struct szc_conn *conn, bool request);
 
