@@ -238,6 +238,7 @@ class Server(Zcrx):
     """`zcrx-tls recv` or `echo`, listening on loopback."""
 
     def __init__(self, command, *args, family=4, cert=None, **more):
+        need_family(family)
         identity = cert or SERVER
         port_file = scratch(".port")
         host = LOOPBACK[family]
@@ -278,9 +279,18 @@ def need(*programs):
             raise Skipped(f"{program} is not here")
 
 
+def need_family(family):
+    try:
+        with socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET) as probe:
+            probe.bind((LOOPBACK[family], 0))
+    except OSError:
+        raise Skipped(f"{LOOPBACK[family]} cannot be had here") from None
+
+
 def free_port(family=4):
     """A port nobody listens on now, for programs that cannot tell which one they took. Below those that the kernel gives
     to clients, one of which could have it before the program does."""
+    need_family(family)
     ephemeral = int(read_text("/proc/sys/net/ipv4/ip_local_port_range").split()[0])
     for _ in range(1000):
         with socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET) as probe:
