@@ -118,31 +118,28 @@ static void epoll_recycle(struct szc_rx *rx, struct szc_frag *frag)
 	szc_refill_put(&rx->refill, frag);
 }
 
+/* Disarmed by the kernel when it fires, and kept: to arm it again takes no memory, so that it cannot be refused, and a
+ * listener or timer cannot fall silent. */
 static int epoll_watch(struct szc_rx *rx, struct szc_watch *watch)
 {
 	struct epoll_state *state = rx->backend_state;
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = tagged(watch)};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = tagged(watch)};
 
 	if (watch->armed)
 		return 0;
-	if (epoll_ctl(state->epfd, EPOLL_CTL_ADD, watch->fd, &event))
+	if (epoll_ctl(state->epfd, EPOLL_CTL_MOD, watch->fd, &event) &&
+	    (errno != ENOENT || epoll_ctl(state->epfd, EPOLL_CTL_ADD, watch->fd, &event)))
 		return -errno;
 	watch->armed = true;
 	return 0;
 }
 
-static void disarm(struct szc_rx *rx, struct szc_watch *watch)
+static void epoll_unwatch(struct szc_rx *rx, struct szc_watch *watch)
 {
 	struct epoll_state *state = rx->backend_state;
 
-	if (watch->armed)
-		epoll_ctl(state->epfd, EPOLL_CTL_DEL, watch->fd, NULL);
+	epoll_ctl(state->epfd, EPOLL_CTL_DEL, watch->fd, NULL);
 	watch->armed = false;
-}
-
-static void epoll_unwatch(struct szc_rx *rx, struct szc_watch *watch)
-{
-	disarm(rx, watch);
 	watch->doomed = true;
 	watch->fired(watch);
 }
@@ -205,7 +202,7 @@ static int epoll_wait_once(struct szc_rx *rx, int timeout_ms)
 		struct szc_watch *watch = (struct szc_watch *)(tag & ~(uintptr_t)1);
 
 		if (tag & 1) {
-			disarm(rx, watch);
+			watch->armed = false;
 			watch->fired(watch);
 		} else {
 			conn_event(events[i].data.ptr, events[i].events);
