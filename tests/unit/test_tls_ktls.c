@@ -392,7 +392,7 @@ static void faults_are_told(void **state)
 	pair_expect_alert(&pair, SZC_ALERT_UNEXPECTED_MESSAGE);
 	pair_close(&pair);
 
-	/* not where the kernel has the new key not yet, though the peer expects it: better silence than a stale key */
+	/* the kernel has not got the new key yet, which the peer expects already: better silence than a stale key */
 	start(&pair, state, SZC_TLS_SERVER, (struct szc_tls_options){.sending = SZC_TLS_SEND_KTLS}, 0);
 	pair.peer.drip = SIZE_MAX; /* all of it in one segment, with the next turn */
 	peer_key_update(&pair.peer, 1);
