@@ -317,6 +317,7 @@ static void an_engine_with_nothing_to_do_is_not_readable(void **state)
 	while ((event = fixture_event(rx, 50)).type == SZC_EV_DATA)
 		views[held++] = event.view;
 	assert_true(held > 0);
+	fixture_quiet(rx, 0);
 	assert_false(readable(fd, 50));
 	/* And the peer gone. */
 	fixture_reset_on_close(peers[0]);
