@@ -136,17 +136,23 @@ void fixture_reset_on_close(int fd)
 
 /* ---- events */
 
-struct szc_event fixture_event(struct szc_rx *rx, int timeout_ms)
+int fixture_wait(struct szc_rx *rx, struct szc_event *events, int max, int timeout_ms)
 {
-	struct szc_event event = {0};
 	int got;
 
 	do {
-		got = szc_rx_wait(rx, &event, 1, timeout_ms);
+		got = szc_rx_wait(rx, events, max, timeout_ms);
 	} while (got == -EINTR);
 	if (got < 0)
 		fail_msg("szc_rx_wait: %s", szc_strerror(got));
-	if (!got)
+	return got;
+}
+
+struct szc_event fixture_event(struct szc_rx *rx, int timeout_ms)
+{
+	struct szc_event event = {0};
+
+	if (!fixture_wait(rx, &event, 1, timeout_ms))
 		event = (struct szc_event){0};
 	return event;
 }
@@ -205,21 +211,37 @@ size_t fixture_check(const struct szc_view *view, unsigned seed, uint64_t at)
 	return szc_view_size(view);
 }
 
+size_t fixture_recv(int fd, void *to, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t got = recv(fd, (uint8_t *)to + done, len - done, 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			fail_msg("the peer's recv: %s", strerror(errno));
+		if (!got)
+			break;
+		done += (size_t)got;
+	}
+	return done;
+}
+
 void fixture_read(int fd, size_t len, unsigned seed, uint64_t at)
 {
 	uint8_t bytes[16384];
 
 	while (len) {
-		ssize_t got = recv(fd, bytes, len < sizeof(bytes) ? len : sizeof(bytes), 0);
+		size_t part = len < sizeof(bytes) ? len : sizeof(bytes);
 
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			fail_msg("the peer's recv: %s", got ? strerror(errno) : "end of stream");
-		for (ssize_t i = 0; i < got; i++, at++)
+		if (fixture_recv(fd, bytes, part) != part)
+			fail_msg("the peer's stream ended, %zu bytes early", len);
+		for (size_t i = 0; i < part; i++, at++)
 			if (bytes[i] != fixture_byte(seed, at))
 				fail_msg("wrong byte at %llu of stream %u", (unsigned long long)at, seed);
-		len -= (size_t)got;
+		len -= part;
 	}
 }
 

@@ -41,6 +41,8 @@ int fixture_connect(unsigned port);
 /* Makes the closing of `fd` a reset. */
 void fixture_reset_on_close(int fd);
 
+/* szc_rx_wait(), again if it was interrupted, as io_uring's work interrupts system calls of its thread. */
+int fixture_wait(struct szc_rx *rx, struct szc_event *events, int max, int timeout_ms);
 /* The next event; its type is 0 if none came in time. */
 struct szc_event fixture_event(struct szc_rx *rx, int timeout_ms);
 /* The next event, which must be of that type. */
@@ -54,6 +56,8 @@ void fixture_fill(void *to, size_t len, unsigned seed, uint64_t at);
 size_t fixture_check(const struct szc_view *view, unsigned seed, uint64_t at);
 /* Reads exactly `len` bytes of the stream from a peer's descriptor. */
 void fixture_read(int fd, size_t len, unsigned seed, uint64_t at);
+/* Reads up to `len` bytes, fewer only at the end of the stream. Returns how many. */
+size_t fixture_recv(int fd, void *to, size_t len);
 void fixture_write(int fd, size_t len, unsigned seed, uint64_t at);
 
 /* A thread that sends `total` bytes of the stream in pieces, then ends its direction if asked to. */

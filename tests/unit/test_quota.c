@@ -69,7 +69,7 @@ static void transfer(struct szc_rx *rx, struct szc_conn *busy, struct hoard *hoa
 
 	for (;;) {
 		struct szc_event events[4];
-		int count = szc_rx_wait(rx, events, 4, FIXTURE_MS);
+		int count = fixture_wait(rx, events, 4, FIXTURE_MS);
 
 		assert_in_range(count, 1, 4);
 		check_limits(rx);

@@ -32,7 +32,7 @@ static void it_leaves_nothing_behind(void **state)
 			if (i % 3 == 0)
 				szc_conn_close(conn);
 		}
-		szc_rx_wait(rx, (struct szc_event[1]){0}, 0, 0);
+		szc_view_release(fixture_event(rx, 0).view);
 		fixture_close(rx);
 		for (int i = 0; i < 8; i++)
 			close(peers[i]);
@@ -184,7 +184,7 @@ static void events_go_round(void **state)
 	while (!at_its_end) {
 		struct szc_event events[5];
 		bool seen[MANY] = {false};
-		int count = szc_rx_wait(rx, events, 5, FIXTURE_MS), least = 1 << 30, most = 0;
+		int count = fixture_wait(rx, events, 5, FIXTURE_MS), least = 1 << 30, most = 0;
 
 		assert_in_range(count, 1, 5);
 		for (int i = 0; i < count; i++) {
