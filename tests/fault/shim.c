@@ -30,6 +30,7 @@ static struct {
 	int error;
 	long at;
 	long calls;
+	void *from; /* the refused allocation's return address */
 } armed;
 
 static atomic_long live;
@@ -40,12 +41,20 @@ EXPORT void shim_arm(const char *name, int error, long at)
 	armed.error = error;
 	armed.at = at;
 	armed.calls = 0;
+	armed.from = NULL;
 	armed.name = name;
 }
 
 EXPORT long shim_calls(void)
 {
 	return armed.calls;
+}
+
+EXPORT const char *shim_refused(void)
+{
+	Dl_info info;
+
+	return armed.from && dladdr(armed.from, &info) ? info.dli_fname : "";
 }
 
 EXPORT long shim_live(void)
@@ -77,21 +86,29 @@ static void *counted(void *memory)
 	return memory;
 }
 
+static bool no_memory(void *from)
+{
+	if (!refused("malloc"))
+		return false;
+	armed.from = from;
+	return true;
+}
+
 EXPORT void *malloc(size_t size)
 {
-	return refused("malloc") ? NULL : counted(__libc_malloc(size));
+	return no_memory(__builtin_return_address(0)) ? NULL : counted(__libc_malloc(size));
 }
 
 EXPORT void *calloc(size_t count, size_t size)
 {
-	return refused("malloc") ? NULL : counted(__libc_calloc(count, size));
+	return no_memory(__builtin_return_address(0)) ? NULL : counted(__libc_calloc(count, size));
 }
 
 EXPORT void *realloc(void *old, size_t size)
 {
 	void *memory;
 
-	if (refused("malloc"))
+	if (no_memory(__builtin_return_address(0)))
 		return NULL;
 	memory = __libc_realloc(old, size);
 	if (!old)
@@ -103,12 +120,12 @@ EXPORT void *realloc(void *old, size_t size)
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
-	return refused("malloc") ? NULL : counted(__libc_memalign(alignment, size));
+	return no_memory(__builtin_return_address(0)) ? NULL : counted(__libc_memalign(alignment, size));
 }
 
 EXPORT int posix_memalign(void **memory, size_t alignment, size_t size)
 {
-	if (refused("malloc"))
+	if (no_memory(__builtin_return_address(0)))
 		return ENOMEM;
 	*memory = counted(__libc_memalign(alignment, size));
 	return *memory ? 0 : ENOMEM;
