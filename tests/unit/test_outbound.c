@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -82,6 +83,7 @@ static void before_it_is_ready_nothing_is_sent(void **state)
 	fixture_tcp_pair(fds);
 	assert_int_equal(szc_rx_adopt(rx, fds[0], &conn), 0);
 	assert_int_equal(szc_conn_send(conn, &(struct iovec){"x", 1}, 1), SZC_E_STATE);
+	assert_int_equal(szc_conn_shutdown(conn), SZC_E_STATE);
 	fixture_expect(rx, SZC_EV_READY);
 	assert_int_equal(szc_conn_send(conn, &(struct iovec){"x", 1}, 1), 1);
 	assert_int_equal(szc_conn_send(conn, NULL, 0), 0);
@@ -345,6 +347,73 @@ static void closing_loses_the_queue(void **state)
 	fixture_close(rx);
 }
 
+/* ---- a peer that ended its direction: that is no reason to stop sending, and none to wake up for */
+
+/* Until the engine's descriptor is not readable any more. What room there is meanwhile is filled. */
+static void fall_asleep(struct szc_rx *rx, struct szc_conn *conn, uint64_t *taken)
+{
+	struct pollfd poll_fd = {.fd = szc_rx_fd(rx), .events = POLLIN};
+
+	for (int turns = 0; poll(&poll_fd, 1, 50); turns++) {
+		struct szc_event event = fixture_event(rx, 0);
+
+		assert_true(event.type == 0 || event.type == SZC_EV_WRITABLE);
+		if (event.type)
+			*taken += fill(conn, *taken);
+		if (turns == 100)
+			fail_msg("with nothing to do it was woken %d times", turns);
+	}
+}
+
+static uint64_t read_until_writable(struct szc_rx *rx, int peer, uint64_t read, uint64_t taken)
+{
+	while (!fixture_event(rx, 0).type) {
+		read += read_some(peer, 4096, read);
+		assert_true(read < taken);
+	}
+	return read;
+}
+
+static void a_peer_that_ended_and_does_not_read(void **state)
+{
+	struct szc_rx_options options = fixture_least(1, BUFFER);
+
+	options.send_limit = LIMIT;
+	for (int ends_first = 0; ends_first < 2; ends_first++) {
+		struct szc_rx *rx = fixture_open(state, options);
+		uint64_t taken, read = 0;
+		struct szc_conn *conn;
+		int peer;
+
+		conn = narrow_conn(rx, &peer);
+		if (ends_first) {
+			shutdown(peer, SHUT_WR);
+			fixture_expect(rx, SZC_EV_EOF);
+		}
+		taken = fill_up(rx, conn);
+		if (!ends_first) {
+			shutdown(peer, SHUT_WR);
+			fixture_expect(rx, SZC_EV_EOF);
+		}
+		fall_asleep(rx, conn, &taken);
+		/* It reads a little, and stops again: each time there is one event, then silence. */
+		for (int stalls = 0; stalls < 3; stalls++) {
+			read = read_until_writable(rx, peer, read, taken);
+			taken += fill(conn, taken);
+			fall_asleep(rx, conn, &taken);
+		}
+		assert_int_equal(szc_conn_shutdown(conn), 0);
+		while (read < taken) {
+			read += read_some(peer, 10000, read);
+			if (fixture_event(rx, 0).type == SZC_EV_SENT)
+				assert_int_equal(szc_conn_unsent(conn), 0);
+		}
+		assert_int_equal(fixture_recv(peer, (char[1]){0}, 1), 0);
+		close(peer);
+		fixture_close(rx);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +426,7 @@ int main(void)
 		EACH_BACKEND(what_came_is_delivered_before_a_refusal_to_send),
 		EACH_BACKEND(a_layer_hears_what_was_sent),
 		EACH_BACKEND(closing_loses_the_queue),
+		EACH_BACKEND(a_peer_that_ended_and_does_not_read),
 	};
 
 	return cmocka_run_group_tests_name("outbound", tests, NULL, NULL);

@@ -35,7 +35,7 @@ static struct szc_conn *mute_conn(struct szc_rx *rx, struct records *records, in
 /* SZC_E_TIMEOUT of that connection, at that time and with those words. */
 static void expect_timeout(struct szc_rx *rx, struct szc_conn *conn, uint64_t begin, const char *words)
 {
-	struct szc_event event = fixture_event(rx, -1); /* its own timer wakes the engine */
+	struct szc_event event = fixture_event(rx, FIXTURE_MS); /* woken by its own timer, long before */
 	uint64_t after = fixture_now_ms() - begin;
 
 	assert_int_equal(event.type, SZC_EV_ERROR);
@@ -199,6 +199,44 @@ static void a_peer_that_does_not_read_is_idle(void **state)
 	fixture_close(rx);
 }
 
+/* Its end does not make it a peer that may sleep for ever on what it asked for. */
+static void a_peer_that_ended_and_does_not_read_is_idle(void **state)
+{
+	struct szc_rx *rx = open_with(state, 0, LIMIT);
+	static uint8_t bytes[65536];
+	struct szc_conn *conn;
+	uint64_t begin;
+	int peer;
+
+	conn = fixture_conn(rx, &peer);
+	shutdown(peer, SHUT_WR);
+	fixture_expect(rx, SZC_EV_EOF);
+	begin = fixture_now_ms();
+	while (szc_conn_send(conn, &(struct iovec){bytes, sizeof(bytes)}, 1) > 0)
+		;
+	assert_true(szc_conn_unsent(conn) > 0);
+	expect_timeout(rx, conn, begin, "no payload moved");
+	close(peer);
+	fixture_close(rx);
+}
+
+/* With nothing queued it is the application that everybody waits for. */
+static void a_peer_that_ended_waits_for_its_answer(void **state)
+{
+	struct szc_rx *rx = open_with(state, 0, LIMIT);
+	struct szc_conn *conn;
+	int peer;
+
+	conn = fixture_conn(rx, &peer);
+	shutdown(peer, SHUT_WR);
+	fixture_expect(rx, SZC_EV_EOF);
+	fixture_quiet(rx, 3 * LIMIT);
+	assert_int_equal(szc_conn_send(conn, &(struct iovec){"x", 1}, 1), 1);
+	assert_int_equal(fixture_recv(peer, (char[1]){0}, 1), 1);
+	close(peer);
+	fixture_close(rx);
+}
+
 /* An application that was busy elsewhere for longer than the limit finds what came meanwhile. */
 static void bytes_that_waited_for_the_application_count(void **state)
 {
@@ -269,6 +307,8 @@ int main(void)
 		EACH_BACKEND(not_while_the_application_holds_views),
 		EACH_BACKEND(not_while_it_is_parked),
 		EACH_BACKEND(a_peer_that_does_not_read_is_idle),
+		EACH_BACKEND(a_peer_that_ended_and_does_not_read_is_idle),
+		EACH_BACKEND(a_peer_that_ended_waits_for_its_answer),
 		EACH_BACKEND(bytes_that_waited_for_the_application_count),
 		EACH_BACKEND(bytes_sent_after_a_pause_count_from_then),
 		EACH_BACKEND(the_timer_makes_the_descriptor_readable),
