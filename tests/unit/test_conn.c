@@ -354,6 +354,64 @@ static void closed_in_the_middle_it_is_silent(void **state)
 
 /* ---- mistakes of the program */
 
+/* Two ends in one batch of events; false if they did not come together. */
+static bool two_ends(struct szc_rx *rx, int peers[2], struct szc_event events[2])
+{
+	int count;
+
+	for (int i = 0; i < 2; i++)
+		fixture_conn(rx, &peers[i]);
+	fixture_quiet(rx, 0);
+	for (int i = 0; i < 2; i++)
+		shutdown(peers[i], SHUT_WR);
+	usleep(20000);
+	count = fixture_wait(rx, events, 2, FIXTURE_MS);
+	assert_in_range(count, 1, 2);
+	for (int i = 0; i < count; i++)
+		assert_int_equal(events[i].type, SZC_EV_EOF);
+	return count == 2;
+}
+
+/* The application handles the first of two events by closing the connection of the other one and taking another in its
+ * place: the second event, which it has yet to look at, must not seem to be about the newcomer. */
+static void what_is_closed_in_a_batch_is_not_replaced_within_it(void **state)
+{
+	struct szc_conn *newcomer, *another;
+	struct szc_event events[2];
+	struct szc_rx *rx = NULL;
+	int peers[2], fds[2], more[2], tries = 0;
+
+	do {
+		if (rx)
+			fixture_close(rx);
+		assert_true(tries++ < 20);
+		rx = fixture_open(state, fixture_least(3, BUFFER));
+	} while (!two_ends(rx, peers, events));
+	szc_conn_close(events[1].conn);
+	fixture_tcp_pair(fds);
+	assert_int_equal(szc_rx_adopt(rx, fds[0], &newcomer), 0);
+	assert_ptr_not_equal(newcomer, events[1].conn);
+	assert_ptr_not_equal(newcomer, events[0].conn);
+	/* Every slot may be needed by what the batch names, so there is none left. */
+	fixture_tcp_pair(more);
+	assert_int_equal(szc_rx_adopt(rx, more[0], &another), SZC_E_LIMIT);
+	/* With the next call for events that is over. */
+	assert_ptr_equal(fixture_expect(rx, SZC_EV_READY).conn, newcomer);
+	fixture_quiet(rx, 0);
+	assert_int_equal(szc_rx_adopt(rx, more[0], &another), 0);
+	assert_ptr_equal(fixture_expect(rx, SZC_EV_READY).conn, another);
+	fixture_write(fds[1], 100, 1, 0);
+	events[0] = fixture_expect(rx, SZC_EV_DATA);
+	assert_ptr_equal(events[0].conn, newcomer);
+	fixture_check(events[0].view, 1, 0);
+	szc_view_release(events[0].view);
+	for (int i = 0; i < 2; i++)
+		close(peers[i]);
+	close(fds[1]);
+	close(more[1]);
+	fixture_close(rx);
+}
+
 static void close_twice(void *conn)
 {
 	szc_conn_close(conn);
@@ -423,6 +481,7 @@ int main(void)
 		EACH_BACKEND(a_layer_tells_an_early_end),
 		EACH_BACKEND(a_layer_comes_before_the_first_byte_or_not_at_all),
 		EACH_BACKEND(closed_in_the_middle_it_is_silent),
+		EACH_BACKEND(what_is_closed_in_a_batch_is_not_replaced_within_it),
 		EACH_BACKEND(a_closed_connection_must_not_be_used),
 	};
 
