@@ -152,6 +152,24 @@ static void a_shorter_struct_is_taken(void **state)
 	free(given);
 }
 
+/* Nor is it ours to write through pointers that only a newer struct has. */
+static void a_shorter_struct_has_no_room_for_a_sentence(void **state)
+{
+	char why[200] = "untouched";
+	struct szc_rx_options given = {.error = why, .error_size = sizeof(why), .max_connections = 70000};
+	struct szc_rx *rx;
+
+	(void)state;
+	for (given.size = offsetof(struct szc_rx_options, area_size); given.size < sizeof(given); given.size += 8) {
+		assert_int_equal(szc_rx_open(&rx, &given), SZC_E_OPTION);
+		assert_null(rx);
+		assert_string_equal(why, "untouched");
+	}
+	given.size = sizeof(given);
+	assert_int_equal(szc_rx_open(&rx, &given), SZC_E_OPTION);
+	assert_non_null(strstr(why, "70000"));
+}
+
 static void whatever_is_taken_fits_into_the_area(void **state)
 {
 	struct szc_rx rx;
@@ -204,6 +222,7 @@ int main(void)
 		cmocka_unit_test(contradictions_are_named),
 		cmocka_unit_test(a_size_not_set_is_named),
 		cmocka_unit_test(a_shorter_struct_is_taken),
+		cmocka_unit_test(a_shorter_struct_has_no_room_for_a_sentence),
 		cmocka_unit_test(whatever_is_taken_fits_into_the_area),
 		EACH_BACKEND(it_describes_itself),
 	};
