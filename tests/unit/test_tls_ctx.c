@@ -3,6 +3,7 @@
 #include "tests/unit/pair.h"
 
 #include <stdlib.h>
+#include <openssl/err.h>
 
 static const struct szc_tls_peer localhost = {.size = sizeof(localhost), .host = "localhost"};
 
@@ -302,6 +303,45 @@ static void settings_that_are_overruled(void **state)
 	pair_close(&pair);
 }
 
+static int look_for_post_handshake_auth(SSL *ssl, int *alert, void *hellos)
+{
+	const unsigned char *body;
+	size_t len;
+
+	(void)alert;
+	++*(int *)hellos;
+	assert_false(SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_post_handshake_auth, &body, &len));
+	return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* A server that saw the offer could ask for a certificate later, which nobody would answer. */
+static void post_handshake_auth_is_not_offered(void **state)
+{
+	SSL_CTX *own = peer_ssl_ctx(false), *peer_ctx = peer_ssl_ctx(true);
+	struct szc_tls_options o = {.size = sizeof(o), .role = SZC_TLS_CLIENT, .ssl_ctx = own, .insecure = true};
+	struct szc_tls_ctx *ctx;
+	struct pair pair;
+	int hellos = 0;
+
+	SSL_CTX_set_keylog_callback(own, NULL);
+	SSL_CTX_set_post_handshake_auth(own, 1);
+	SSL_CTX_set_client_hello_cb(peer_ctx, look_for_post_handshake_auth, &hellos);
+	ctx = pair_tls(&o);
+	pair_open(&pair, state, NULL);
+	pair_connect(&pair, ctx, &localhost, peer_ctx, NULL);
+	pair_must_handshake(&pair);
+	assert_int_equal(hellos, 1);
+	SSL_set_verify(pair.peer.ssl, SSL_VERIFY_PEER, NULL);
+	assert_int_equal(SSL_verify_client_post_handshake(pair.peer.ssl), 0);
+	assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_EXTENSION_NOT_RECEIVED);
+	ERR_clear_error();
+	pair_prove_alive(&pair);
+	szc_tls_ctx_close(ctx);
+	SSL_CTX_free(own);
+	SSL_CTX_free(peer_ctx);
+	pair_close(&pair);
+}
+
 /* A callback of the user's that wants to be called again later has nobody to call it: said, not hung. */
 static int not_now(SSL *ssl, void *arg)
 {
@@ -338,6 +378,7 @@ int main(void)
 		ON_BOTH(users_own_keylog),
 		ON_BOTH(sni_callback_that_switches),
 		ON_BOTH(settings_that_are_overruled),
+		ON(epoll, post_handshake_auth_is_not_offered),
 		ON(epoll, callback_that_waits),
 	};
 

@@ -441,6 +441,40 @@ static void a_peer_that_never_answers(void **state)
 	pair_close(&pair);
 }
 
+/* There is no close_notify before there are keys: to end early is to close. A refusal harms nothing. */
+static void shutdown_before_it_is_ready(void **state)
+{
+	struct pair pair;
+	int role;
+
+	pair_open(&pair, state, NULL);
+	for (role = SZC_TLS_SERVER; role <= SZC_TLS_CLIENT; role++) {
+		struct szc_tls_options options = pair_options(role);
+		struct szc_tls_ctx *ctx = pair_tls(&options);
+		SSL_CTX *peer_ctx = peer_ssl_ctx(role == SZC_TLS_CLIENT);
+		int refused = 0;
+
+		pair_connect(&pair, ctx, role == SZC_TLS_CLIENT ? &localhost : NULL, peer_ctx, NULL);
+		pair.peer.drip = 100;
+		while (!pair.ready && !pair.error && !pair.peer.fin) {
+			assert_int_equal(szc_conn_shutdown(pair.conn), SZC_E_STATE);
+			pair_turn(&pair);
+			assert_true(++refused < 1000000);
+		}
+		assert_true(refused > 2);
+		pair.peer.drip = 0;
+		pair_must_handshake(&pair);
+		pair_prove_alive(&pair);
+		assert_int_equal(szc_conn_shutdown(pair.conn), 0);
+		assert_int_equal(szc_conn_shutdown(pair.conn), 0);
+		pair_settle(&pair);
+		assert_true(pair.sent && pair.peer.fin);
+		szc_tls_ctx_close(ctx);
+		SSL_CTX_free(peer_ctx);
+	}
+	pair_close(&pair);
+}
+
 /* Before SZC_EV_READY nothing can be sent and nothing is known. */
 static void too_early(void **state)
 {
@@ -487,6 +521,7 @@ int main(void)
 		ON(epoll, garbage_instead_of_a_server),
 		ON_BOTH(tcp_ends_in_the_handshake),
 		ON_BOTH(a_peer_that_never_answers),
+		ON_BOTH(shutdown_before_it_is_ready),
 		ON(epoll, too_early),
 	};
 

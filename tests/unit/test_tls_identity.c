@@ -389,6 +389,76 @@ static void alpn_of_a_client(void **state)
 	pair_close(&pair);
 }
 
+/* ---- a key agreed on beforehand (RFC 8446 2.2) takes the place of certificates */
+
+static const unsigned char key_name[] = "a key of theirs";
+
+static SSL_SESSION *known_key(SSL *ssl)
+{
+	static const unsigned char key[32] = {1, 2, 3, 4}, suite[2] = {0x13, 0x01};
+	SSL_SESSION *session = SSL_SESSION_new();
+
+	assert_int_equal(SSL_SESSION_set1_master_key(session, key, sizeof(key)), 1);
+	assert_int_equal(SSL_SESSION_set_cipher(session, SSL_CIPHER_find(ssl, suite)), 1);
+	assert_int_equal(SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION), 1);
+	return session;
+}
+
+static int offer_key(SSL *ssl, const EVP_MD *md, const unsigned char **name, size_t *len, SSL_SESSION **session)
+{
+	(void)md;
+	*name = key_name;
+	*len = sizeof(key_name);
+	*session = known_key(ssl);
+	return 1;
+}
+
+static int find_key(SSL *ssl, const unsigned char *name, size_t len, SSL_SESSION **session)
+{
+	assert_int_equal(len, sizeof(key_name));
+	assert_memory_equal(name, key_name, len);
+	*session = known_key(ssl);
+	return 1;
+}
+
+static void a_key_agreed_on_beforehand(void **state)
+{
+	SSL_CTX *own = peer_ssl_ctx(false);
+	struct szc_tls_options options = {.size = sizeof(options), .role = SZC_TLS_CLIENT, .ssl_ctx = own};
+	struct szc_tls_ctx *ctx;
+	struct pair pair;
+	int knows;
+
+	SSL_CTX_set_keylog_callback(own, NULL);
+	assert_int_equal(SSL_CTX_load_verify_locations(own, pki_path(PKI_CA), NULL), 1);
+	SSL_CTX_set_psk_use_session_callback(own, offer_key);
+	ctx = pair_tls(&options);
+	pair_open(&pair, state, NULL);
+	for (knows = 1; knows >= 0; knows--) {
+		/* Whoever does not have the key shows a certificate, and this one is nobody's trust. */
+		SSL_CTX *peer_ctx = server_with(PKI_STRANGER);
+
+		/* The key's hash decides: with another one OpenSSL's server would pass it over. */
+		assert_int_equal(SSL_CTX_set_ciphersuites(peer_ctx, "TLS_AES_128_GCM_SHA256"), 1);
+		if (knows)
+			SSL_CTX_set_psk_find_session_callback(peer_ctx, find_key);
+		pair_connect(&pair, ctx, &localhost, peer_ctx, NULL);
+		pair_handshake(&pair);
+		if (knows) {
+			pair_must_handshake(&pair);
+			assert_null(szc_tls_peer_certificate(pair.conn));
+			pair_prove_alive(&pair);
+		} else {
+			pair_expect_error(&pair, SZC_E_TLS_VERIFY, "");
+			assert_false(pair.ready);
+		}
+		SSL_CTX_free(peer_ctx);
+	}
+	szc_tls_ctx_close(ctx);
+	SSL_CTX_free(own);
+	pair_close(&pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +474,7 @@ int main(void)
 		ON(epoll, alpn_of_a_server),
 		ON(epoll, alpn_without_a_match),
 		ON(epoll, alpn_of_a_client),
+		ON_BOTH(a_key_agreed_on_beforehand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
