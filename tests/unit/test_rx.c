@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,38 @@ static void it_leaves_nothing_behind(void **state)
 	}
 	assert_int_equal(fixture_open_files(), before);
 	assert_int_equal(szc_rx_close(NULL), 0);
+}
+
+/* What the engine opens is not handed on to programs that are started. */
+static void nothing_survives_exec(void **state)
+{
+	bool before[1024];
+	struct szc_listener *listener;
+	struct szc_conn *conn;
+	char address[40];
+	struct szc_rx *rx;
+	int opened = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		before[fd] = fcntl(fd, F_GETFD) >= 0;
+	rx = fixture_open(state, fixture_least(3, BUFFER));
+	assert_int_equal(szc_rx_listen(rx, "127.0.0.1:0", NULL, &listener), 0);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", szc_listener_port(listener));
+	assert_int_equal(szc_rx_connect(rx, address, FIXTURE_MS, &conn), 0);
+	assert_true(szc_rx_fd(rx) >= 0);
+	for (int taken = 0; taken < 3; taken++) /* ready, accepted, ready */
+		assert_true(fixture_event(rx, FIXTURE_MS).type != 0);
+	for (int fd = 0; fd < 1024; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+
+		if (flags < 0 || before[fd])
+			continue;
+		opened++;
+		if (!(flags & FD_CLOEXEC))
+			fail_msg("descriptor %d would be handed on", fd);
+	}
+	assert_true(opened >= 6); /* epoll or ring, wake-up, timer, listener, two ends of a connection */
+	fixture_close(rx);
 }
 
 static void closing_with_views_out_says_how_many(void **state)
@@ -381,6 +414,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		EACH_BACKEND(it_leaves_nothing_behind),
+		EACH_BACKEND(nothing_survives_exec),
 		EACH_BACKEND(closing_with_views_out_says_how_many),
 		EACH_BACKEND(views_outlive_their_connection),
 		EACH_BACKEND(the_ledger_adds_up),
