@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WORKERS = 4, TALKERS = 3, SHELF = 6, SLOTS = 64, BUFFER = 4096, TOTAL = 600000 };
+enum { WORKERS = 4, TALKERS = 3, SHELF = 6, SLOTS = 64, BUFFER = 4096, TOTAL = 600000, ENDINGS = 1000 };
 
 /* From the engine to the workers, in no particular order. */
 struct hand_over {
@@ -180,6 +180,51 @@ static void views_wander_among_threads(void **state)
 	fixture_close(rx);
 }
 
+/* ---- the last release and the end of its engine at the same time */
+
+struct last_views {
+	_Atomic(struct szc_view *) next;
+	atomic_bool over;
+};
+
+static void *release_what_comes(void *arg)
+{
+	struct last_views *last = arg;
+
+	while (!atomic_load(&last->over)) {
+		struct szc_view *view = atomic_exchange(&last->next, NULL);
+
+		if (view)
+			szc_view_release(view);
+	}
+	return NULL;
+}
+
+/* Whoever closes successfully may forget the engine: no release that let it close still looks at its memory. */
+static void an_engine_is_closed_in_the_middle_of_a_release(void **state)
+{
+	struct last_views last = {.over = false};
+	pthread_t thread;
+
+	fixture_close(fixture_open(state, fixture_least(1, BUFFER))); /* skips where the backend is not to be had */
+	assert_int_equal(pthread_create(&thread, NULL, release_what_comes, &last), 0);
+	for (int i = 0; i < ENDINGS; i++) {
+		struct szc_rx *rx = fixture_open(state, fixture_least(1, BUFFER));
+		int peer, error;
+
+		fixture_conn(rx, &peer);
+		fixture_write(peer, 1, 1, 0);
+		atomic_store(&last.next, fixture_expect(rx, SZC_EV_DATA).view);
+		do {
+			error = szc_rx_close(rx);
+		} while (error == SZC_E_VIEWS_OUT);
+		assert_int_equal(error, 0);
+		close(peer);
+	}
+	atomic_store(&last.over, true);
+	pthread_join(thread, NULL);
+}
+
 /* ---- one engine a thread */
 
 struct engine_thread {
@@ -249,6 +294,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		EACH_BACKEND(views_wander_among_threads),
+		EACH_BACKEND(an_engine_is_closed_in_the_middle_of_a_release),
 		EACH_BACKEND(engines_do_not_know_each_other),
 	};
 
