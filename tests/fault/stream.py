@@ -186,7 +186,7 @@ def prefix(backend, sender, stream, codes, sentence, least=0):
 def through_proxy(backend, sender, judge):
     for at in (0, 3, 100):
         judge(backend, sender, lambda at=at: Cut(at, FIN), (NETWORK,), CLOSED)
-    for at in (1000, 9000, 100000, SIZE):
+    for at in (4000, 9000, 100000, SIZE):
         least = max(0, at - 20000)  # the handshake, and a record that is not whole
         judge(backend, sender, lambda at=at: Cut(at, FIN), (DATA,), TRUNCATED, least)
         judge(backend, sender, lambda at=at: Cut(at, RST), (NETWORK, DATA), BROKEN)

@@ -205,7 +205,7 @@ def server_wants_certificate():
 # ---------------------------------------------------------------------------------------------- versions and suites
 
 def old_client(option):
-    refused_by_recv(lambda server: openssl_client(server, option), (TLS,), r"TLS 1\.3")
+    refused_by_recv(lambda server: openssl_client(server, option, "-cipher", "DEFAULT@SECLEVEL=0"), (TLS,), r"TLS 1\.3")
 
 
 def old_gnutls_client():

@@ -51,7 +51,8 @@ def openssl_with(backend, *args, framing=0.02):
 
 def padded(backend, block):
     """Padding is not payload, but it is received: more bytes come in for each one delivered."""
-    summary = openssl_with(backend, "-record_padding", block, framing=1.1)
+    # A full record has no room for padding, and versions of s_client differ in what they fill.
+    summary = openssl_with(backend, "-record_padding", block, "-max_send_frag", "4000", framing=3.3)
     check(summary["bytes_received"] > FRAGMENTED * 1.2, "s_client did not pad", summary)
 
 
@@ -129,7 +130,11 @@ def curl_uploads(backend):
                     f"https://localhost:{server.port}/upload"])
     code = curl.wait()
     check(code == 28, f"curl ended with {code}, not with its time-out", curl.err)
-    server.finish(DONE)
+    server.finish(DONE, DATA)
+    if not os.path.exists(received):
+        # Versions of curl differ in whether they say close_notify when they give up: without it there is no file.
+        check(server.json()["bytes"] > FRAGMENTED, server.json())
+        return
     with open(received, "rb") as file:
         head, _, body = file.read().partition(b"\r\n\r\n")
     check(head.startswith(b"PUT /upload HTTP/1.1\r\n"), head[:200])
