@@ -12,7 +12,7 @@ struct szc_refill;
 
 enum {
 	SZC_VIEW_INLINE = 48,       /* entries without an allocation: a 16 KiB record at an MTU of 576 has 31 */
-	SZC_VIEW_BYTES = 64 * 1024, /* a view is handed out when it has this many: still in the cache for its reader */
+	SZC_VIEW_BYTES = 32 * 1024, /* a full view: its bytes are still in the first-level cache for the reader */
 };
 
 struct szc_view {
