@@ -71,15 +71,11 @@ static int plain_input(struct szc_conn *conn)
 	return error ? error : SZC_LAYER_PROGRESS;
 }
 
-/* An incomplete record in many small pieces can hold every buffer of the quota: only packing it frees some. */
-static void compact(struct szc_conn *conn)
+void szc_conn_compact(struct szc_conn *conn)
 {
 	struct szc_frag_list unused = {NULL};
-	size_t copied;
+	size_t copied = szc_input_compact(&conn->input, &unused);
 
-	if (conn->held < conn->quota || conn->input.count < 2)
-		return;
-	copied = szc_input_compact(&conn->input, &unused);
 	if (copied)
 		conn->rx->stats.compactions++;
 	conn->trips.bytes_user_copied += copied;
@@ -134,8 +130,8 @@ static void pump(struct szc_conn *conn)
 		return;
 	if (conn->fin)
 		finish(conn);
-	else
-		compact(conn);
+	else if (conn->held >= conn->quota && conn->input.count > 1)
+		szc_conn_compact(conn);
 }
 
 static int hand_out(struct szc_conn *conn, struct szc_event *event)

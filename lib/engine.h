@@ -140,7 +140,9 @@ void szc_conn_settle(struct szc_conn *conn);
 /* Slots that settled since the last call for events may be used again. */
 void szc_conn_reuse(struct szc_rx *rx);
 
-/* deliver.c. 1 with *event filled, 0 if nothing is due. */
+/* deliver.c. An incomplete record in many small pieces can hold the whole quota: only packing it frees buffers. */
+void szc_conn_compact(struct szc_conn *conn);
+/* 1 with *event filled, 0 if nothing is due. */
 int szc_conn_next_event(struct szc_conn *conn, struct szc_event *event);
 
 /* What backends report. szc_conn_received(): a fragment with base and len set, charged to the connection by `held`. */

@@ -33,29 +33,32 @@ int szc_rx_fail(struct szc_rx *rx, int error, const char *format, ...)
 
 /* ---- the engine's own watches */
 
+/* Empties an eventfd or timerfd. How often it went off does not matter: what follows looks at everything. */
+static void empty(int fd)
+{
+	uint64_t count;
+	ssize_t done = read(fd, &count, sizeof(count));
+
+	(void)done;
+}
+
 static void woken(struct szc_watch *watch)
 {
 	struct szc_rx *rx = watch->owner;
-	uint64_t count;
-	ssize_t done;
 
 	if (watch->doomed)
 		return;
-	done = read(watch->fd, &count, sizeof(count));
-	(void)done; /* whatever was counted, the drain that follows takes all that was returned */
+	empty(watch->fd);
 	rx->ops->watch(rx, watch);
 }
 
 static void timer_fired(struct szc_watch *watch)
 {
 	struct szc_rx *rx = watch->owner;
-	uint64_t count;
-	ssize_t done;
 
 	if (watch->doomed)
 		return;
-	done = read(watch->fd, &count, sizeof(count));
-	(void)done;
+	empty(watch->fd);
 	rx->timer_ms = 0;
 	rx->timer_due = true;
 	szc_listener_resume(rx);
@@ -175,6 +178,25 @@ no_area:
 	return error;
 }
 
+/* The best that runs; what speaks against each better one is kept for szc_rx_describe(). */
+static int open_best(struct szc_rx *rx)
+{
+	static const struct szc_backend_ops *const best_first[] = {&szc_backend_copy, &szc_backend_epoll};
+	char why[512] = "zcrx: not tried, no NIC queue was named\n";
+	int error = SZC_E_BACKEND;
+	size_t i, len;
+
+	for (i = 0; error == SZC_E_BACKEND && i < sizeof(best_first) / sizeof(best_first[0]); i++) {
+		rx->error_text[0] = '\0';
+		error = try_backend(rx, best_first[i]);
+		if (!error)
+			szc_options_describe(rx, why);
+		len = strlen(why);
+		snprintf(why + len, sizeof(why) - len, "%s: %s\n", best_first[i]->name, rx->error_text);
+	}
+	return error;
+}
+
 static int open_backend(struct szc_rx *rx)
 {
 	static const struct szc_backend_ops *const by_name[] = {
@@ -182,31 +204,13 @@ static int open_backend(struct szc_rx *rx)
 		[SZC_BACKEND_EPOLL] = &szc_backend_epoll,
 		[SZC_BACKEND_NODEV] = &szc_backend_nodev,
 	};
-	const char *why = "zcrx: not tried, no NIC queue was named\n";
 	int error;
 
-	if (rx->options.backend != SZC_BACKEND_AUTO) {
-		error = try_backend(rx, by_name[rx->options.backend]);
-		if (!error)
-			szc_options_describe(rx, "as asked for\n");
-		return error;
-	}
-	error = try_backend(rx, &szc_backend_copy);
-	if (!error) {
-		szc_options_describe(rx, why);
-		return 0;
-	}
-	if (error != SZC_E_BACKEND)
-		return error;
-	{
-		char reasons[512];
-
-		snprintf(reasons, sizeof(reasons), "%scopy: %s\n", why, rx->error_text);
-		rx->error_text[0] = '\0';
-		error = try_backend(rx, &szc_backend_epoll);
-		if (!error)
-			szc_options_describe(rx, reasons);
-	}
+	if (rx->options.backend == SZC_BACKEND_AUTO)
+		return open_best(rx);
+	error = try_backend(rx, by_name[rx->options.backend]);
+	if (!error)
+		szc_options_describe(rx, "as asked for\n");
 	return error;
 }
 

@@ -165,17 +165,6 @@ static void take(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 	szc_conn_received(conn, frag);
 }
 
-static void pack(struct szc_conn *conn)
-{
-	struct szc_frag_list unused = {NULL};
-	size_t copied = szc_input_compact(&conn->input, &unused);
-
-	if (copied)
-		conn->rx->stats.compactions++;
-	conn->trips.bytes_user_copied += copied;
-	szc_rx_recycle(conn->rx, &unused);
-}
-
 static void ended(struct szc_conn *conn, int result)
 {
 	struct zcrx_conn *zcrx = conn->backend_state;
@@ -209,7 +198,7 @@ static void zcrx_received(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 	else
 		ended(conn, cqe->res);
 	if (conn->held > conn->quota && !conn->stopped)
-		pack(conn);
+		szc_conn_compact(conn);
 	zcrx_receive(conn);
 }
 
