@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The driver: a port as the kernel sees it. It is modelled on bnxt (drivers/net/ethernet/broadcom/bnxt): receive queues
+ * are a ring of rx buffers (a whole frame, or the headers of a split one), a ring of agg buffers (payload, from a page
+ * pool that a memory provider may stand behind), and a completion ring.
+ *
+ * Locks: the netdev's instance lock (dev->lock, "ops lock") covers everything here that is not marked otherwise: open
+ * state, channels, rings, VNICs, rules, RSS. NAPI owns a queue's consumer side and its refilling; stopping a queue follows
+ * the order in queue.c, after which nobody but the stopper touches it. The transmit side is the stack's tx lock for `prod`
+ * and NAPI for `clean`.
+ * RTNL → instance lock of a port; the locks of both ports of a pair are never held together. hw.h has the device's locks.
+ */
+#ifndef SZCNIC_H
+#define SZCNIC_H
+
+#include <linux/completion.h>
+#include <linux/ethtool.h>
+#include <linux/netdevice.h>
+#include <linux/platform_device.h>
+#include <linux/u64_stats_sync.h>
+#include <net/netdev_queues.h>
+#include <net/page_pool/types.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "fw.h"
+#include "hw.h"
+#include "szcnic_uapi.h"
+
+#define SZCNIC_NAME		"szcnic"
+#define SZCNIC_MTU_MAX		9000
+#define SZCNIC_RING_MIN		64	/* what iou-zcrx.py sets */
+#define SZCNIC_RING_MAX		4096
+#define SZCNIC_RING_DEFAULT	256
+#define SZCNIC_BUF_MAX		SZ_64K	/* rx_buf_len */
+#define SZCNIC_HDS_THRESH_MAX	4096
+#define SZCNIC_CONTEXTS		32
+#define SZCNIC_RULES		256	/* ntuple slots */
+
+struct szcnic_port;
+
+/* Buffers of one ring: a slot is what `opaque` of a descriptor names. */
+struct szcnic_bufs {
+	struct hw_bd *bds;
+	netmem_ref *slots;	/* 0: free */
+	u16 *free;		/* stack of free slots */
+	u32 nr_free;
+	u32 size;
+	u32 buf_len;
+	u32 prod;
+	struct page_pool *pool;
+};
+
+/* What a restart exchanges: the per-queue memory of netdev_queue_mgmt_ops. */
+struct szcnic_rxmem {
+	struct szcnic_bufs rx;	/* its pool is always readable */
+	struct szcnic_bufs agg;	/* its pool may belong to a memory provider */
+	u16 rx_ring;		/* firmware ids; HW_RING_NONE while not allocated */
+	u16 agg_ring;
+};
+
+/* Written by NAPI, read under the sync point. */
+struct szcnic_rx_stats {
+	u64 packets;		/* as on the wire, aggregates counted by their parts */
+	u64 bytes;
+	u64 alloc_fail;		/* no skb, or no buffer for refilling */
+	u64 csum_unnecessary;
+	u64 csum_none;
+	u64 payload_netmem;	/* TCP/UDP payload bytes handed up in net_iovs: the figure to trust about zero copy */
+	u64 payload_page;	/* ... in pages */
+	u64 payload_linear;	/* ... in the linear head of an skb, where every receiver copies */
+	u64 missed_irqs;	/* completions found by the watchdog, not by an interrupt */
+};
+
+struct szcnic_rxq {
+	struct szcnic_port *port;
+	u16 index;
+	struct napi_struct napi;
+	struct szcnic_rxmem mem;
+	struct hw_cmp *cmps;
+	u32 nr_cmps;
+	u32 cons;
+	struct completion rx_freed;	/* HW_CMP_RING_FREED was seen by NAPI */
+	struct completion agg_freed;
+	struct timer_list starved;	/* kicks NAPI while a ring could not be filled */
+	struct u64_stats_sync sync;
+	struct szcnic_rx_stats stats;
+};
+
+struct szcnic_tx_stats {
+	u64 packets;
+	u64 bytes;
+	u64 stop;
+	u64 wake;
+};
+
+struct szcnic_txq {
+	struct szcnic_port *port;
+	u16 index;
+	struct sk_buff **skbs;
+	u32 size;
+	u32 prod;
+	u32 clean;
+	bool closing;
+	struct u64_stats_sync sync;
+	struct szcnic_tx_stats stats;
+};
+
+/* A VNIC of ours: where steering ends. */
+struct szcnic_vnic {
+	bool live;		/* laid down in the firmware */
+	u16 id;
+};
+
+struct szcnic_rss {
+	u32 indir[HW_INDIR_SIZE];	/* queues */
+	u8 key[HW_KEY_SIZE];
+	u32 hash_types;
+	u8 input_xfrm;
+	struct szcnic_vnic vnic;
+};
+
+struct szcnic_rule {
+	bool used;
+	struct ethtool_rx_flow_spec spec;
+	u32 context;		/* 0: to a queue, or dropped */
+	u16 filter;		/* the firmware's, while the port is open */
+	bool live;
+};
+
+struct szcnic_port {
+	struct net_device *dev;
+	struct net *net_at_birth;
+	struct szcnic_port __rcu *peer;
+	netdevice_tracker peer_tracker;
+	struct hw_port hw;
+
+	bool open;
+	u32 max_channels;
+	u32 channels;
+	u32 rx_pending;
+	u32 tx_pending;
+	struct ethtool_coalesce coalesce;
+	struct szcnic_rxq *rxqs;	/* max_channels of each */
+	struct szcnic_txq *txqs;
+
+	struct szcnic_rss rss;			/* the default context */
+	bool rss_user;				/* the table was set by somebody: keep it when channels change */
+	struct szcnic_rss *contexts[SZCNIC_CONTEXTS + 1];	/* by ethtool's number; [0] unused */
+	struct szcnic_vnic direct[SZCNIC_QUEUES_MAX];	/* what rules to a queue point to */
+	struct szcnic_rule rules[SZCNIC_RULES];
+
+	struct szcnic_rx_stats base_rx;		/* of queues that are no more */
+	struct hw_rxq_stats base_hw;
+	struct szcnic_tx_stats base_tx;
+	struct hw_txq_stats base_hw_tx;
+
+	struct timer_list watchdog;		/* lost interrupts */
+	struct szcnic_faults faults;
+	struct dentry *debugfs;
+};
+
+/* ---- main.c */
+struct device *szcnic_parent(void);	/* the platform device, with its DMA mask */
+
+/* ---- link.c: rtnl */
+extern struct rtnl_link_ops szcnic_link_ops;
+
+/* ---- port.c: net_device_ops */
+void szcnic_setup(struct net_device *dev);
+int szcnic_port_init(struct net_device *dev, u32 max_channels);	/* before registration */
+void szcnic_port_uninit(struct net_device *dev);
+/* Open and close under the instance lock, also for reconfiguration. */
+int szcnic_open(struct net_device *dev);
+int szcnic_close(struct net_device *dev);
+/*
+ * For settings that want the rings made anew: closes an open port, calls change(), opens it. If it does not open with the
+ * new settings, undo() and open again; if that fails too the port stays closed and says so.
+ */
+int szcnic_reconfigure(struct szcnic_port *port, void (*change)(struct szcnic_port *port, const void *arg),
+		       const void *to, const void *from);
+
+/* ---- tx.c */
+netdev_tx_t szcnic_start_xmit(struct sk_buff *skb, struct net_device *dev);
+bool szcnic_tx_clean(struct szcnic_txq *txq, int budget);	/* true: all done */
+int szcnic_txq_alloc(struct szcnic_txq *txq, u32 size);
+void szcnic_txq_free(struct szcnic_txq *txq);
+/* Of a queue that shares its completion ring with an rx queue that is being restarted. */
+void szcnic_txq_stop(struct szcnic_txq *txq);
+void szcnic_txq_start(struct szcnic_txq *txq);
+
+/* ---- rx.c */
+int szcnic_poll(struct napi_struct *napi, int budget);
+void szcnic_irq(struct hw_port *hw, u16 queue);
+void szcnic_watchdog(struct timer_list *timer);
+
+/* ---- bufs.c: the buffers of a ring */
+int szcnic_bufs_alloc(struct szcnic_bufs *bufs, u32 size, struct page_pool *pool, u32 buf_len);
+void szcnic_bufs_free(struct szcnic_bufs *bufs);	/* also what is posted; destroys the pool */
+/* Posts as many as there are; true if the ring is full afterwards. The doorbell is the caller's. */
+bool szcnic_bufs_fill(struct szcnic_bufs *bufs, gfp_t gfp);
+netmem_ref szcnic_bufs_take(struct szcnic_bufs *bufs, u32 slot);	/* the slot becomes free */
+void szcnic_bufs_repost(struct szcnic_bufs *bufs, u32 slot);		/* the same buffer again */
+
+/* ---- queue.c: receive queues, and netdev_queue_mgmt_ops after bnxt's order */
+extern const struct netdev_queue_mgmt_ops szcnic_queue_mgmt_ops;
+int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 queue, u32 page_size);
+void szcnic_rxmem_free(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 queue);
+int szcnic_rings_alloc(struct szcnic_rxq *rxq);		/* firmware: rx, then agg, then doorbells */
+void szcnic_rings_free(struct szcnic_rxq *rxq);		/* firmware: rx, then agg; waits for both acknowledgements */
+
+/* ---- vnic.c: what the firmware is told about steering */
+int szcnic_vnics_up(struct szcnic_port *port);		/* default, contexts, direct ones that rules use, then rules */
+void szcnic_vnics_down(struct szcnic_port *port);
+/* MRU of every VNIC that reaches the queue; raising lays the table down with the new ring ids first, MRU last. */
+int szcnic_vnics_mru(struct szcnic_port *port, u16 queue, u32 mru);
+u32 szcnic_mru(const struct szcnic_port *port);
+int szcnic_vnic_rss_apply(struct szcnic_port *port, struct szcnic_rss *rss);	/* after the table, key or types changed */
+int szcnic_vnic_place_apply(struct szcnic_port *port);				/* split, threshold or GRO_HW changed */
+int szcnic_context_up(struct szcnic_port *port, struct szcnic_rss *rss);
+void szcnic_context_down(struct szcnic_port *port, struct szcnic_rss *rss);
+int szcnic_rule_up(struct szcnic_port *port, struct szcnic_rule *rule);
+void szcnic_rule_down(struct szcnic_port *port, struct szcnic_rule *rule);
+
+/* ---- ethtool.c, rss.c, rules.c */
+extern const struct ethtool_ops szcnic_ethtool_ops;
+void szcnic_rss_defaults(struct szcnic_port *port);	/* a fresh key once, and a table over all channels unless rss_user */
+u32 szcnic_get_rxfh_key_size(struct net_device *dev);
+u32 szcnic_get_rxfh_indir_size(struct net_device *dev);
+int szcnic_get_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh);
+int szcnic_set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh, struct netlink_ext_ack *extack);
+int szcnic_get_rxfh_fields(struct net_device *dev, struct ethtool_rxfh_fields *fields);
+int szcnic_set_rxfh_fields(struct net_device *dev, const struct ethtool_rxfh_fields *fields,
+			   struct netlink_ext_ack *extack);
+int szcnic_create_context(struct net_device *dev, struct ethtool_rxfh_context *ctx,
+			  const struct ethtool_rxfh_param *rxfh, struct netlink_ext_ack *extack);
+int szcnic_modify_context(struct net_device *dev, struct ethtool_rxfh_context *ctx,
+			  const struct ethtool_rxfh_param *rxfh, struct netlink_ext_ack *extack);
+int szcnic_remove_context(struct net_device *dev, struct ethtool_rxfh_context *ctx, u32 context,
+			  struct netlink_ext_ack *extack);
+int szcnic_get_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd, u32 *locations);
+int szcnic_set_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd);
+
+/* ---- stats.c */
+extern const struct netdev_stat_ops szcnic_stat_ops;
+void szcnic_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *stats);
+int szcnic_stats_count(struct net_device *dev, int set);
+void szcnic_stats_strings(struct net_device *dev, u32 set, u8 *data);
+void szcnic_stats_values(struct net_device *dev, struct ethtool_stats *stats, u64 *data);
+/* The counters of queues that go away are kept in the port's base. */
+void szcnic_stats_retire(struct szcnic_port *port);
+
+#endif
