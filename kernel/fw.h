@@ -29,8 +29,8 @@ enum fw_op {
 	FW_VNIC_RSS,		/* vnic, rss: rings, key, types */
 	FW_VNIC_PLACE,		/* vnic, place: split, threshold, gro */
 	FW_VNIC_UPDATE,		/* vnic, mru */
-	FW_FILTER_ALLOC,	/* filter → filter id */
-	FW_FILTER_FREE,		/* filter id */
+	FW_FILTER_ALLOC,	/* filter: the place, lower ones are looked at first; match */
+	FW_FILTER_FREE,		/* filter */
 	FW_OPS,
 };
 
@@ -59,7 +59,7 @@ struct fw_cmd {
 	u16 ring;		/* in: RING_FREE; out: RX_ALLOC, AGG_ALLOC */
 	u16 rx_ring;
 	u16 vnic;		/* in or out */
-	u16 filter;		/* in or out */
+	u16 filter;
 	union {
 		struct {
 			void *entries;	/* struct hw_bd[], struct hw_cmp[] or struct sk_buff *[] */

@@ -25,6 +25,7 @@
 #include <linux/if_ether.h>
 #include <linux/in6.h>
 #include <linux/list.h>
+#include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -303,6 +304,7 @@ struct hw_port {
 	void (*irq)(struct hw_port *port, u16 queue);		/* the driver's handlers */
 	void (*tx_irq)(struct hw_port *port, u16 queue);
 	struct fw *fw;
+	struct net_device *dev;		/* for messages only */
 };
 
 /* ---- hw_port.c: making and ending the device side of a port */
