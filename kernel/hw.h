@@ -192,21 +192,37 @@ struct hw_vnic {
 	bool rss;		/* indir is used */
 	u16 indir[HW_INDIR_SIZE];	/* rx ring ids */
 	u8 key[HW_KEY_SIZE];
-	u32 hash_types;		/* enum hw_hash */
+	u32 hash_types;		/* see hw_hash_fields() */
 	bool symmetric;		/* RXH_XFRM_SYM_OR_XOR is not supported: SYM_XOR of both halves */
 	bool split;		/* header/data split */
 	u32 split_threshold;	/* frames up to this many bytes stay whole */
 	bool gro;
 };
 
-enum hw_hash {
-	HW_HASH_IPV4	 = BIT(0),	/* addresses, for what is hashed by nothing finer */
-	HW_HASH_TCP_IPV4 = BIT(1),	/* addresses and ports */
-	HW_HASH_UDP_IPV4 = BIT(2),
-	HW_HASH_IPV6	 = BIT(3),
-	HW_HASH_TCP_IPV6 = BIT(4),
-	HW_HASH_UDP_IPV6 = BIT(5),
+/* What of a packet the hash covers: HW_HASH_WIDTH bits for each kind of flow, side by side in hw_vnic.hash_types. */
+enum hw_hash_flow {
+	HW_FLOW_IPV4,		/* what is hashed by nothing finer: addresses only */
+	HW_FLOW_TCP_IPV4,
+	HW_FLOW_UDP_IPV4,
+	HW_FLOW_IPV6,
+	HW_FLOW_TCP_IPV6,
+	HW_FLOW_UDP_IPV6,
+	HW_FLOWS,
 };
+
+enum hw_hash_field {		/* in the order in which they enter the hash; what is not covered is left out */
+	HW_HASH_SRC	= BIT(0),
+	HW_HASH_DST	= BIT(1),
+	HW_HASH_SPORT	= BIT(2),
+	HW_HASH_DPORT	= BIT(3),
+};
+
+#define HW_HASH_WIDTH	4
+
+static inline u32 hw_hash_fields(u32 hash_types, enum hw_hash_flow flow)
+{
+	return hash_types >> (flow * HW_HASH_WIDTH) & (BIT(HW_HASH_WIDTH) - 1);
+}
 
 /* What of a packet steers it. Addresses of IPv4 are in the first word. Network order. */
 struct hw_tuple {
@@ -222,8 +238,9 @@ struct hw_filter {
 	bool live;
 	u16 vnic;
 	bool drop;
+	u16 order;		/* of several filters that match the one with the lowest wins */
 	struct hw_tuple match;	/* l3 0: either family; l4 0: any */
-	struct hw_tuple mask;	/* all ones or zero, bit by bit; l3 and l4 unused */
+	struct hw_tuple mask;	/* a bit that is set must match; l3 and l4 unused */
 };
 
 /* ---- frames and the wire */

@@ -59,7 +59,8 @@ struct szcnic_rxmem {
 	u16 agg_ring;
 };
 
-/* Written by NAPI, read under the sync point. */
+/* Written by NAPI, read under the sync point. Queues keep their counters for the life of the port, whether in use or not:
+ * the sum over all of them never goes back. */
 struct szcnic_rx_stats {
 	u64 packets;		/* as on the wire, aggregates counted by their parts */
 	u64 bytes;
@@ -123,7 +124,8 @@ struct szcnic_rss {
 struct szcnic_rule {
 	bool used;
 	struct ethtool_rx_flow_spec spec;
-	u32 context;		/* 0: to a queue, or dropped */
+	struct hw_filter match;	/* spec as the device takes it, but for the VNIC, which rule_up() fills in */
+	u32 context;		/* if spec.flow_type has FLOW_RSS: which, 0 being the default one */
 	u16 filter;		/* the firmware's, while the port is open */
 	bool live;
 };
@@ -140,23 +142,19 @@ struct szcnic_port {
 	u32 channels;
 	u32 rx_pending;
 	u32 tx_pending;
-	struct ethtool_coalesce coalesce;
+	u8 split;		/* enum ethtool_tcp_data_split that the rings run with; UNKNOWN: the default, off */
+	u32 split_threshold;
 	struct szcnic_rxq *rxqs;	/* max_channels of each */
 	struct szcnic_txq *txqs;
 
 	struct szcnic_rss rss;			/* the default context */
-	bool rss_user;				/* the table was set by somebody: keep it when channels change */
 	struct szcnic_rss *contexts[SZCNIC_CONTEXTS + 1];	/* by ethtool's number; [0] unused */
 	struct szcnic_vnic direct[SZCNIC_QUEUES_MAX];	/* what rules to a queue point to */
 	struct szcnic_rule rules[SZCNIC_RULES];
 
-	struct szcnic_rx_stats base_rx;		/* of queues that are no more */
-	struct hw_rxq_stats base_hw;
-	struct szcnic_tx_stats base_tx;
-	struct hw_txq_stats base_hw_tx;
-
 	struct timer_list watchdog;		/* lost interrupts */
 	struct szcnic_faults faults;
+	int number;				/* unique among living ports: the folder in debugfs, bus-info */
 	struct dentry *debugfs;
 };
 
@@ -224,7 +222,7 @@ void szcnic_rule_down(struct szcnic_port *port, struct szcnic_rule *rule);
 
 /* ---- ethtool.c, rss.c, rules.c */
 extern const struct ethtool_ops szcnic_ethtool_ops;
-void szcnic_rss_defaults(struct szcnic_port *port);	/* a fresh key once, and a table over all channels unless rss_user */
+void szcnic_rss_defaults(struct szcnic_port *port);	/* a key once, and a table over all channels unless a user set one */
 u32 szcnic_get_rxfh_key_size(struct net_device *dev);
 u32 szcnic_get_rxfh_indir_size(struct net_device *dev);
 int szcnic_get_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh);
@@ -247,7 +245,5 @@ void szcnic_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *stats)
 int szcnic_stats_count(struct net_device *dev, int set);
 void szcnic_stats_strings(struct net_device *dev, u32 set, u8 *data);
 void szcnic_stats_values(struct net_device *dev, struct ethtool_stats *stats, u64 *data);
-/* The counters of queues that go away are kept in the port's base. */
-void szcnic_stats_retire(struct szcnic_port *port);
 
 #endif
