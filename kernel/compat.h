@@ -9,4 +9,12 @@
 #error "szcnic needs Linux 7.2 or later: older kernels' queue management ops are different"
 #endif
 
+/* Since 7.3 ethtool takes no RTNL for devices with an instance lock, unless they ask for it. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#define SZCNIC_OPS_UNDER_RTNL	.op_needs_rtnl = ETHTOOL_OP_NEEDS_RTNL_GLINK | ETHTOOL_OP_NEEDS_RTNL_SCHANNELS |	\
+						 ETHTOOL_OP_NEEDS_RTNL_SRINGPARAM,
+#else
+#define SZCNIC_OPS_UNDER_RTNL
+#endif
+
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Faults on demand, one file each in debugfs (szcnic/<ifname>/): what a test asks for happens once or for a while, and is
- * counted down to nothing. And mutations: each makes the driver break one rule of the firmware, to show that the rule is
- * enforced. With nothing asked for, all of this is a few loads.
+ * Faults on demand, one file each in debugfs (szcnic/<number>/, the number being in what `ethtool -i` says of bus-info:
+ * names change and are not unique): what a test asks for happens once or for a while, and is counted down to nothing.
+ * And mutations: each makes the driver break one rule of the firmware, to show that the rule is enforced. With nothing
+ * asked for, all of this is a few loads.
  */
 #ifndef SZCNIC_FAULT_H
 #define SZCNIC_FAULT_H
@@ -37,10 +38,13 @@ struct szcnic_faults {
 	u32 fw_delay_ms;
 	u32 mutation;		/* file mutate: its name; stays until "none" */
 };
-/* Files lose_irq "QUEUE COUNT" and stall "QUEUE MSEC" write hw_rxq.lose_irqs and .stalled_until. Files to read:
- * violations (rule, count a line), commands (op, count), wire (the peer-bound wire's counters). */
+/* Files lose_irq "QUEUE COUNT" and stall "QUEUE MSEC" write hw_rxq.lose_irqs and .stalled_until; restart "QUEUE" stops and
+ * starts a receive queue. Files to read: violations (rule, count a line), commands (op, count), wire (settings and
+ * counters of the wire to the peer), netdev (name, ifindex, inode number of the network namespace). */
 
-void szcnic_faults_add(struct szcnic_port *port);	/* makes the files; not having debugfs is no error */
+/* Numbers the port, and makes the files; not having debugfs is no error. Once the port's queues and firmware are there. */
+void szcnic_faults_add(struct szcnic_port *port);
+/* Waits for those who are in a file, so the caller must not hold the instance lock. */
 void szcnic_faults_remove(struct szcnic_port *port);
 
 /* True once for each failure that was asked for. Any context. */

@@ -34,6 +34,7 @@
 #define SZCNIC_RING_DEFAULT	256
 #define SZCNIC_BUF_MAX		SZ_64K	/* rx_buf_len */
 #define SZCNIC_HDS_THRESH_MAX	4096
+#define SZCNIC_COALESCE_USECS_MAX	10000
 #define SZCNIC_CONTEXTS		32
 #define SZCNIC_RULES		256	/* ntuple slots */
 
@@ -41,6 +42,7 @@ struct szcnic_port;
 
 /* Buffers of one ring: a slot is what `opaque` of a descriptor names. */
 struct szcnic_bufs {
+	struct szcnic_port *port;
 	struct hw_bd *bds;
 	netmem_ref *slots;	/* 0: free */
 	u16 *free;		/* stack of free slots */
@@ -193,7 +195,9 @@ void szcnic_irq(struct hw_port *hw, u16 queue);
 void szcnic_watchdog(struct timer_list *timer);
 
 /* ---- bufs.c: the buffers of a ring */
-int szcnic_bufs_alloc(struct szcnic_bufs *bufs, u32 size, struct page_pool *pool, u32 buf_len);
+/* The pool is taken over unless this fails. */
+int szcnic_bufs_alloc(struct szcnic_bufs *bufs, struct szcnic_port *port, u32 size, struct page_pool *pool,
+		      u32 buf_len);
 void szcnic_bufs_free(struct szcnic_bufs *bufs);	/* also what is posted; destroys the pool */
 /* Posts as many as there are; true if the ring is full afterwards. The doorbell is the caller's. */
 bool szcnic_bufs_fill(struct szcnic_bufs *bufs, gfp_t gfp);
@@ -238,6 +242,7 @@ int szcnic_remove_context(struct net_device *dev, struct ethtool_rxfh_context *c
 			  struct netlink_ext_ack *extack);
 int szcnic_get_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd, u32 *locations);
 int szcnic_set_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd);
+void szcnic_rules_flush(struct szcnic_port *port);	/* when NETIF_F_NTUPLE is switched off */
 
 /* ---- stats.c */
 extern const struct netdev_stat_ops szcnic_stat_ops;
