@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Faults on demand, in debugfs. A write that cannot be understood is refused with EINVAL, one that asks for too much with
- * ERANGE; reading the file says what is left of what was asked for.
+ * Faults on demand, in debugfs. A write that cannot be understood is refused with EINVAL, one that asks for too much
+ * with ERANGE; reading the file says what is left of what was asked for.
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
