@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""One run of the guest: QEMU, what it is given, and what comes back."""
+import glob
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import host.cache as cache
+import host.log as log
+
+PROBLEM_IN_LOG, LAB_FAILED, TOO_LATE, INTERRUPTED = 97, 98, 124, 130
+PORTS = ("control", "out", "err")
+END_OF_LOG = "lab: end of the run"
+LOGS_KEPT = 50
+BOOT_LIMIT = 180  # the debug kernel on a busy machine
+
+
+def new_log():
+    """A file for this run's kernel log; the oldest ones go."""
+    folder = cache.folder("logs")
+    for old in sorted(glob.glob(os.path.join(folder, "*.log")), key=os.path.getmtime)[:-LOGS_KEPT]:
+        os.unlink(old)
+    return os.path.join(folder, time.strftime("%Y%m%d-%H%M%S-") + f"{os.getpid()}.log")
+
+
+def initramfs():
+    """Made once for each version of guest/init and busybox."""
+    cache.need_programs("busybox", "cpio")
+    busybox, init = shutil.which("busybox"), os.path.join(cache.HERE, "guest", "init")
+    size, changed = os.stat(busybox).st_size, os.stat(busybox).st_mtime_ns
+    path = os.path.join(cache.folder("initramfs"), cache.digest(cache.read(init), f"{size} {changed}") + ".cpio")
+    if os.path.exists(path):
+        return path
+    with tempfile.TemporaryDirectory(prefix="szc-lab.") as tree:
+        os.makedirs(os.path.join(tree, "bin"))
+        os.makedirs(os.path.join(tree, "dev"))
+        shutil.copy(busybox, os.path.join(tree, "bin", "busybox"))
+        shutil.copy(init, os.path.join(tree, "init"))
+        names = b"\n".join((b".", b"bin", b"bin/busybox", b"dev", b"init")) + b"\n"
+        with open(path + f".{os.getpid()}", "wb") as archive:
+            subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree, input=names, stdout=archive,
+                           check=True)
+    os.replace(path + f".{os.getpid()}", path)
+    return path
+
+
+class Machine:
+    """How the guest is built; what a run's options say."""
+
+    def __init__(self, image, accelerator, memory, cpus, more=()):
+        self.image, self.accelerator, self.memory, self.cpus, self.more = image, accelerator, memory, cpus, list(more)
+
+    def command(self, exports, log_file, sockets, interactive):
+        argv = ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "q35", "-cpu", "max",
+                "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-no-user-config", "-display", "none",
+                "-no-reboot", "-kernel", self.image, "-initrd", initramfs(),
+                "-append", "console=ttyS0 panic=-1 oops=panic printk.devkmsg=on loglevel=8",
+                "-chardev", f"file,id=log,path={comma(log_file)}", "-serial", "chardev:log",
+                "-device", "virtio-serial-pci,id=ports,max_ports=8"]
+        for name in PORTS:
+            argv += ["-chardev", f"socket,id={name},fd={sockets[name].fileno()}",
+                     "-device", f"virtserialport,bus=ports.0,chardev={name},name={name}"]
+        if interactive:
+            argv += ["-chardev", "stdio,id=terminal,signal=off", "-device", "virtconsole,bus=ports.0,chardev=terminal"]
+        for tag, mode, path in exports:
+            argv += ["-fsdev", f"local,id={tag},path={comma(path)},security_model=none,multidevs=remap"
+                     + (",readonly=on" if mode == "ro" else ""),
+                     "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+        return argv + self.more
+
+
+def comma(path):
+    return path.replace(",", ",,")
+
+
+class Run:
+    """A command in a guest. `settings` go to guest/session."""
+
+    def __init__(self, machine, command, settings, writable, modules, limit, log_file):
+        self.machine, self.command, self.settings, self.modules = machine, command, settings, modules
+        self.limit, self.log_file = limit, log_file
+        self.interactive = bool(settings.get("interactive"))
+        self.exports = [("root", "ro", "/")] + [(f"share{number}", "rw", path) for number, path in enumerate(writable)]
+        self.words = b""
+        self.started = self.failed = self.end = None
+        self.received = {"out": 0, "err": 0}
+        self.sinks = {"out": 1, "err": 2}
+
+    def describe(self, folder):
+        """All that the guest needs to know, as files."""
+        def strings(name, values):
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(b"".join(os.fsencode(value) + b"\0" for value in values))
+
+        strings("command", self.command)
+        strings("directory", [os.getcwd()])
+        strings("environment", [name + b"=" + value for name, value in os.environb.items()])
+        with open(os.path.join(folder, "exports"), "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.writelines(f"{tag}\t{mode}\t{path}\n" for tag, mode, path in self.exports[1:])
+        with open(os.path.join(folder, "settings"), "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.writelines(f"{name}={quoted(value)}\n" for name, value in self.settings.items())
+        for name in ("session", "start"):
+            shutil.copy(os.path.join(cache.HERE, "guest", name), folder)
+        # A copy, because the module may be built again while the guest runs.
+        shutil.copytree(self.modules, os.path.join(folder, "modules"), symlinks=True)
+
+    def run(self):
+        """The exit status of the run."""
+        cache.need_programs("qemu-system-x86_64", "setpriv")
+        with tempfile.TemporaryDirectory(prefix="szc-lab.") as folder:
+            self.describe(folder)
+            pairs = {name: socket.socketpair() for name in PORTS}
+            theirs = {name: pair[1] for name, pair in pairs.items()}
+            argv = self.machine.command(self.exports + [("run", "rw", folder)], self.log_file, theirs, self.interactive)
+            with open(os.path.join(folder, "qemu"), "w+", encoding="utf-8", errors="replace") as said:
+                # If we are killed, the guest goes too.
+                qemu = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *argv], stderr=said,
+                                        stdin=None if self.interactive else subprocess.DEVNULL,
+                                        stdout=None if self.interactive else subprocess.DEVNULL,
+                                        start_new_session=not self.interactive,
+                                        pass_fds=[end.fileno() for end in theirs.values()])
+                try:
+                    for end in theirs.values():
+                        end.close()
+                    return self.attend(qemu, {name: pair[0] for name, pair in pairs.items()}) or self.judge(said)
+                finally:
+                    qemu.kill()
+                    qemu.wait()
+
+    def attend(self, qemu, ports):
+        """Passes on what the guest says until it ends. A status only if it did not end by itself."""
+        with selectors.DefaultSelector() as selector:
+            for name, end in ports.items():
+                selector.register(end, selectors.EVENT_READ, name)
+            deadline = time.monotonic() + BOOT_LIMIT
+            was_started = None
+            while selector.get_map() and not self.complete():
+                if self.started and not was_started:
+                    was_started, deadline = True, time.monotonic() + self.limit if self.limit else float("inf")
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return self.late()
+                for key, _ in selector.select(min(left, 3600)):
+                    data = key.fileobj.recv(1 << 16)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                    else:
+                        self.heard(key.data, data)
+        if self.complete():
+            self.wait_for_log()
+        else:
+            qemu.wait()
+        return None
+
+    def heard(self, name, data):
+        if name != "control":
+            self.received[name] += len(data)
+            while data:
+                data = data[os.write(self.sinks[name], data):]
+            return
+        self.words += data
+        while b"\n" in self.words:
+            line, self.words = self.words.split(b"\n", 1)
+            word, _, rest = line.decode(errors="replace").partition(" ")
+            if word == "started":
+                self.started = True
+            elif word == "failed":
+                self.failed = rest
+            elif word == "end":
+                self.end = [int(number) for number in rest.split()]
+
+    def complete(self):
+        return self.end and [self.received["out"], self.received["err"]] == self.end[1:]
+
+    def wait_for_log(self):
+        """The console may lag behind the ports."""
+        deadline = time.monotonic() + 5
+        while END_OF_LOG not in cache.read(self.log_file, "") and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def late(self):
+        self.complain()
+        if not self.started:
+            cache.say(f"the guest was not ready within {BOOT_LIMIT} s; its log: {self.log_file}")
+            return LAB_FAILED
+        cache.say(f"the command did not end within {self.limit} s (-t SECONDS); the kernel's log: {self.log_file}")
+        return TOO_LATE
+
+    def complain(self):
+        found = log.complaints(cache.read(self.log_file, ""))
+        if found:
+            cache.say("the kernel complained:")
+            print("\n".join(f"    {line}" for line in found), file=sys.stderr, flush=True)
+        return bool(found)
+
+    def judge(self, said):
+        if self.complain():
+            cache.say(f"the run failed by what the kernel said; its whole log: {self.log_file}")
+            return PROBLEM_IN_LOG
+        if not self.end:
+            said.seek(0)
+            print(said.read(), end="", file=sys.stderr)
+            last = cache.read(self.log_file, "").replace("\r", "").split("\n")[-12:]
+            print("\n".join(f"    {line}" for line in last), file=sys.stderr)
+            cache.say(f"the guest ended before the command did; its log: {self.log_file}")
+            return LAB_FAILED
+        if self.failed:
+            cache.say(self.failed)
+            return LAB_FAILED
+        return self.end[0]
+
+
+def quoted(value):
+    return "'" + str(value).replace("'", "'\\''") + "'"
+
+
+def end_on_signals():
+    """An interrupt or a termination unwinds, so that QEMU and the run's folder go."""
+    def interrupted(number, frame):
+        del frame
+        sys.exit(INTERRUPTED if number == signal.SIGINT else 128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)

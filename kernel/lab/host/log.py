@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""What in a kernel's log fails a run."""
+import re
+
+BAD = re.compile("|".join((
+    r"\bWARNING: ", r"\bBUG: ", r"\bkernel BUG at ", r"\bOops\b", r"Kernel panic", r"\bKASAN\b.*: ", r"\bUBSAN: ",
+    r"\bKCSAN: ", r"INFO: possible ", r"INFO: task .* blocked", r"INFO: lockdep", r"INFO: trying to register non-static",
+    r"INFO: suspicious ", r"rcu:.*\bstall", r"self-detected stall", r"soft lockup", r"hard LOCKUP", r"suspicious RCU usage",
+    r"general protection fault", r"unable to handle", r"stack-protector", r"stack guard page", r"double fault",
+    r"unreferenced object", r"kmemleak: .*(?:new suspected|disabled)", r"page_pool_release_retry\(\) stalled",
+    r"unregister_netdevice: waiting", r"ref_tracker: ", r"refcount_t: ", r"DMA-API: .*(?:device driver|leak|overlap)",
+    r"ODEBUG: ", r"sleeping function called", r"scheduling while atomic", r"list_(?:add|del) corruption", r"Bad page state",
+    r"page dumped because", r"Bad rss-counter", r"Freeing .*leaked", r"netdevice .* refcnt", r"Out of memory: ",
+    r"hash matches", r"lab: fatal",
+)))
+BENIGN = re.compile(r"DMA-API: preallocated|DMA-API: debugging enabled|KASAN: .*initialized|Command line: ")
+BEFORE, AFTER, MOST = 3, 60, 240
+
+
+def is_bad(line):
+    return bool(BAD.search(line)) and not BENIGN.search(line)
+
+
+def complaints(text):
+    """The lines that tell of something wrong, with what stands around them; none if all is well."""
+    lines = text.replace("\r", "").split("\n")
+    shown = set()
+    for number, line in enumerate(lines):
+        if is_bad(line):
+            shown.update(range(max(0, number - BEFORE), min(len(lines), number + AFTER)))
+    return [lines[number] for number in sorted(shown)][:MOST]
