@@ -21,6 +21,8 @@
 #ifndef SZCNIC_HW_H
 #define SZCNIC_HW_H
 
+#include <linux/atomic.h>
+#include <linux/build_bug.h>
 #include <linux/hrtimer.h>
 #include <linux/if_ether.h>
 #include <linux/in6.h>
@@ -36,11 +38,59 @@
 #define HW_KEY_SIZE	40
 #define HW_VNICS	(1 + 32 + SZCNIC_QUEUES_MAX)	/* the default one, RSS contexts, one for rules to each queue */
 #define HW_FILTERS	512
-#define HW_AGG_BUFS	64	/* most agg buffers in one packet; an skb takes MAX_SKB_FRAGS, which is less */
+#define HW_AGG_BUFS	MAX_SKB_FRAGS	/* most agg buffers in one packet: what an skb takes */
+#define HW_CP_RESERVE	4	/* completions that packets leave free, so that HW_CMP_RING_FREED always has room */
 #define HW_GRO_FLOWS	16	/* aggregations open at once on a queue */
 #define HW_HDR_MAX	256	/* most header bytes that are split off */
 
 struct hw_port;
+
+/* ---- frames, as they are on the wire and in the device's memory */
+
+struct hw_frame {
+	struct list_head entry;
+	u64 due_ns;
+	u32 len;
+	u16 psp;		/* room for what a NIC that decrypts must remember */
+	u8 data[];		/* from the Ethernet header on; two bytes off, so that the IP header is aligned */
+};
+
+/* What of a packet steers it. Addresses of IPv4 are in the first word. Network order. */
+struct hw_tuple {
+	u8 l3;			/* 4, 6, or 0: neither */
+	u8 l4;			/* IPPROTO_TCP, IPPROTO_UDP (of fragments, too), or 0 */
+	__be16 sport;
+	__be16 dport;
+	struct in6_addr src;
+	struct in6_addr dst;
+};
+
+/* What the parser found; offsets into the frame. */
+struct hw_packet {
+	struct hw_tuple tuple;
+	u16 l3_off;
+	u16 l4_off;		/* 0: no TCP or UDP that could be read */
+	u16 hdr_len;		/* end of the TCP or UDP header; 0: neither */
+	u32 end;		/* of the IP packet: behind it lies Ethernet padding */
+	bool fragment;		/* of IP: no ports */
+};
+
+/* An aggregation in the making (hardware GRO); hw_gro.c only. It keeps the frames: what becomes of them is decided when
+ * it closes, by which time it is known whether there are buffers for them. */
+struct hw_gro {
+	struct list_head entry;	/* in hw_rxq.gro_open */
+	bool open;
+	bool fixed_id;
+	u8 closing_flags;	/* PSH and FIN of any of them */
+	u16 mss;
+	u16 segs;
+	u32 payload;
+	u32 wire_bytes;
+	u32 flags;		/* of the completion */
+	u32 rss_hash;
+	struct hw_packet first;
+	struct list_head frames;
+};
 
 /* ---- the rings in host memory */
 
@@ -66,6 +116,7 @@ enum hw_cmp_flags {
 	HW_CMP_UDP	= BIT(5),
 	HW_CMP_TCP	= BIT(6),
 	HW_CMP_IPV6	= BIT(7),
+	HW_CMP_FIXED_ID	= BIT(8),	/* GRO: all had the same IPv4 id (SKB_GSO_TCP_FIXEDID), else each one more */
 };
 
 struct hw_cmp {
@@ -80,7 +131,7 @@ struct hw_cmp {
 	u16 hdr_len;		/* PACKET: Ethernet to the end of TCP's or UDP's header; 0 if it is neither */
 	u16 gro_mss;		/* GRO: payload of a packet on the wire */
 	u16 gro_segs;		/* GRO: packets on the wire */
-	u16 reserved;
+	u16 l4_off;		/* PACKET: where TCP's or UDP's header begins; 0 if it is neither */
 };
 
 /* Firmware ids of rings: unique for the life of the port, so that a stale one is told from a living one. */
@@ -103,26 +154,6 @@ struct hw_cp_ring {
 	u32 prod;		/* the device's, free running; published with smp_store_release */
 	u32 cons;		/* the driver's; told to the device by hw_cp_arm() */
 	bool armed;		/* the next completion raises the interrupt */
-};
-
-/* An aggregation in the making (hardware GRO); hw_gro.c only. */
-struct hw_gro {
-	bool open;
-	u32 hash;
-	u32 next_seq;
-	u32 next_ack;
-	u16 mss;
-	u16 segs;
-	u16 hdr_len;
-	u32 payload;
-	u32 flags;
-	u32 rss_hash;
-	struct hw_bd hdr;
-	u8 headers[HW_HDR_MAX];	/* of the first packet, amended by later ones, written when it closes */
-	u8 nr_agg;
-	u32 room;		/* bytes left in the last agg buffer */
-	struct hw_bd agg[HW_AGG_BUFS];
-	u32 agg_len[HW_AGG_BUFS];
 };
 
 /* The device's counters of a queue; written under hw_rxq.lock, read without. The NIC's truth about zero copy. */
@@ -155,7 +186,10 @@ struct hw_rxq {
 	struct hrtimer coalesce;
 	unsigned long stalled_until;	/* jiffies; a fault on demand */
 	u32 lose_irqs;		/* how many interrupts are still to be lost; a fault on demand */
+	u16 ring_gen;		/* see hw_ring_id_next() */
 	struct hw_gro gro[HW_GRO_FLOWS];
+	struct list_head gro_open;	/* oldest first */
+	struct hrtimer gro_timer;	/* closes aggregations that nothing continued */
 	struct hw_rxq_stats stats;
 };
 
@@ -180,6 +214,8 @@ struct hw_txq {
 	u32 size;		/* a power of two */
 	u32 prod;		/* the driver's; smp_store_release by hw_tx_doorbell() */
 	u32 cons;		/* the device's: read and on the wire; published with smp_store_release */
+	bool running;		/* somebody runs the queue: frames leave in order though the lock is not held */
+	bool again;		/* ... and has more to do */
 	struct hw_txq_stats stats;
 };
 
@@ -224,16 +260,6 @@ static inline u32 hw_hash_fields(u32 hash_types, enum hw_hash_flow flow)
 	return hash_types >> (flow * HW_HASH_WIDTH) & (BIT(HW_HASH_WIDTH) - 1);
 }
 
-/* What of a packet steers it. Addresses of IPv4 are in the first word. Network order. */
-struct hw_tuple {
-	u8 l3;			/* 4, 6, or 0: neither */
-	u8 l4;			/* IPPROTO_TCP, IPPROTO_UDP, or 0 */
-	__be16 sport;
-	__be16 dport;
-	struct in6_addr src;
-	struct in6_addr dst;
-};
-
 struct hw_filter {
 	bool live;
 	u16 vnic;
@@ -243,25 +269,7 @@ struct hw_filter {
 	struct hw_tuple mask;	/* a bit that is set must match; l3 and l4 unused */
 };
 
-/* ---- frames and the wire */
-
-struct hw_frame {
-	struct list_head entry;
-	u64 due_ns;
-	u16 psp;		/* room for what a NIC that decrypts must remember */
-	u32 len;
-	u8 data[];		/* from the Ethernet header on */
-};
-
-/* What the parser found; offsets into the frame. */
-struct hw_packet {
-	struct hw_tuple tuple;
-	u16 l3_off;
-	u16 l4_off;		/* 0: no TCP or UDP */
-	u16 hdr_len;		/* end of the TCP or UDP header; 0: neither */
-	u32 end;		/* of the IP packet: behind it lies Ethernet padding */
-	bool fragment;		/* of IP: no ports */
-};
+/* ---- the wire */
 
 struct hw_wire_params {
 	u64 rate;
@@ -287,6 +295,8 @@ struct hw_wire {
 	u32 queued_bytes;
 	u64 free_at_ns;			/* when the last bit of what was sent leaves (rate) */
 	bool blocked;			/* a tx queue waits for room */
+	u64 resume_at_ns;		/* ... which there will be then */
+	bool impaired;			/* read without the lock: frames cannot go straight to the peer */
 	struct hrtimer timer;		/* soft */
 	struct hw_wire_stats stats;
 };
@@ -314,10 +324,8 @@ struct hw_port {
 	struct hw_vnic vnics[HW_VNICS];
 	struct hw_filter filters[HW_FILTERS];
 	u16 nr_filters;			/* highest live + 1 */
-	u16 next_ring_id;		/* fw.c */
 
-	struct hw_port_stats stats;	/* per port events are rare: written with WRITE_ONCE under no lock but tables (read),
-					 * counted by hw_count() which uses atomics */
+	struct hw_port_stats stats;	/* rare events, counted by hw_count() under no lock */
 	void (*irq)(struct hw_port *port, u16 queue);		/* the driver's handlers */
 	void (*tx_irq)(struct hw_port *port, u16 queue);
 	struct fw *fw;
@@ -328,8 +336,14 @@ struct hw_port {
 
 int hw_port_init(struct hw_port *port, u32 nr_queues);
 void hw_port_destroy(struct hw_port *port);
-/* Nothing is on the wire from `port` any more and nothing will come out of it. May sleep. */
+/* Nothing is on the wire from `port` any more, and nothing will come out of it if its tx rings are freed. May sleep. */
 void hw_port_quiesce(struct hw_port *port);
+
+static inline void hw_count(u64 *counter)
+{
+	BUILD_BUG_ON(sizeof(*counter) != sizeof(atomic64_t));
+	atomic64_inc((atomic64_t *)counter);
+}
 
 /* ---- hw_dma.c: the device's write into host memory, and nothing else */
 
@@ -357,7 +371,7 @@ bool hw_wire_room(struct hw_port *port);
 /* Takes the frames over. A burst: what arrives together may be aggregated together. */
 void hw_wire_send(struct hw_port *port, struct list_head *frames);
 void hw_wire_set(struct hw_port *port, const struct hw_wire_params *params);
-/* Everything in flight is dropped. May sleep. */
+/* Everything in flight is dropped; a sender that waited for room is not resumed. May sleep. */
 void hw_wire_drain(struct hw_port *port);
 
 /* ---- hw_parse.c */
@@ -371,11 +385,14 @@ void hw_fill_csum(struct hw_frame *frame, const struct hw_packet *packet);
 
 /* ---- hw_steer.c: under port->tables (read) */
 
-/* The VNIC, or NULL to drop (counted). */
+/* The VNIC that the matching filter of lowest order names, else vnics[0], the default one; or NULL to drop (counted). */
 const struct hw_vnic *hw_classify(struct hw_port *port, const struct hw_packet *packet);
 /* The rx ring's id; *hash and *hash_flags (HW_CMP_HASH, HW_CMP_HASH_L4) as the completion wants them. */
 u16 hw_spread(const struct hw_vnic *vnic, const struct hw_packet *packet, u32 *hash, u32 *hash_flags);
 u32 hw_toeplitz(const u8 *key, const u8 *data, size_t len);
+/* An id for a ring of `queue`, rx or agg: the queue is in its low bits, so that it is found without searching; the rest
+ * tells one ring from another, repeating after 511 of the same queue. Under port->tables (write). */
+u16 hw_ring_id_next(struct hw_port *port, u16 queue);
 /* The queue that a ring id belongs to, NULL if the ring is dead. */
 struct hw_rxq *hw_ring_queue(struct hw_port *port, u16 ring_id);
 
@@ -384,13 +401,28 @@ struct hw_rxq *hw_ring_queue(struct hw_port *port, u16 ring_id);
 /* A burst of frames arrives at `port`; they are taken over. Under rcu_read_lock_bh or the like. */
 void hw_rx_burst(struct hw_port *port, struct list_head *frames);
 
+/* Puts a frame into posted buffers and completes it: split if `flags` has HW_CMP_SPLIT, else whole. If there is no room
+ * it is dropped and counted. The frame stays the caller's. Under rxq->lock. */
+void hw_rx_place(struct hw_rxq *rxq, const struct hw_frame *frame, const struct hw_packet *packet, u32 rss_hash,
+		 u32 flags);
+/* Places what was aggregated behind `headers`, which hw_gro.c has amended. False if there is no room, and nothing was
+ * done. Under rxq->lock. */
+bool hw_rx_place_gro(struct hw_rxq *rxq, const struct hw_gro *gro, const u8 *headers);
+/* How much payload a single packet could have now. Under rxq->lock. */
+u32 hw_rx_payload_room(const struct hw_rxq *rxq);
+
 /* ---- hw_gro.c: under rxq->lock */
 
-/* True if the frame was taken into an aggregation; else it must be placed by itself (after hw_gro_close of its flow). */
-bool hw_gro_receive(struct hw_rxq *rxq, const struct hw_frame *frame, const struct hw_packet *packet, u32 hash, u32 flags);
+/*
+ * True if the frame was taken over into an aggregation; else the caller places it, after what was open of its flow, which
+ * this has closed. `may`: the VNIC wants aggregation; else the frame only closes.
+ */
+bool hw_gro_receive(struct hw_rxq *rxq, struct hw_frame *frame, const struct hw_packet *packet, u32 rss_hash, u32 flags,
+		    bool may);
 void hw_gro_close_all(struct hw_rxq *rxq);
 /* Drops what is open without a completion: the ring is being freed. */
 void hw_gro_abort(struct hw_rxq *rxq);
+enum hrtimer_restart hw_gro_timeout(struct hrtimer *timer);
 
 /* ---- hw_cp.c: completions, interrupts, doorbells */
 
@@ -399,6 +431,10 @@ u32 hw_cp_room(const struct hw_rxq *rxq);
 /* Under rxq->lock. Written entries are published together by hw_cp_publish(), which may raise the interrupt. */
 struct hw_cmp *hw_cp_next(struct hw_rxq *rxq, u32 ahead);
 void hw_cp_publish(struct hw_rxq *rxq, u32 count);
+/* For the firmware: writes HW_CMP_RING_FREED and raises the interrupt whatever coalescing says. Under rxq->lock. False if
+ * there is no room, because the driver has stopped reading. */
+bool hw_cp_ring_freed(struct hw_rxq *rxq, u16 ring);
+enum hrtimer_restart hw_cp_timeout(struct hrtimer *timer);
 
 /* The driver's: buffers up to prod are posted. Refused, and reported by the firmware model, on a dead ring. */
 void hw_doorbell(struct hw_rxq *rxq, struct hw_ring *ring, u32 prod);
