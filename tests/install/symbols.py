@@ -8,7 +8,7 @@ import subprocess
 SOURCE = os.environ["SZC_SOURCE"]
 BUILD = os.environ["SZC_BUILD"]
 LIBRARIES = (
-    ("lib", "szc", "SZC_0.1", ("szc", "rx", "trips", "layer")),
+    ("lib", "szc", "SZC_0.1", ("szc", "rx", "trips", "layer", "nic")),
     ("tls", "szc-tls", "SZC_TLS_0.1", ("tls",)),
 )
 

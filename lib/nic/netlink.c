@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "netlink.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+#include <netlink/genl/genl.h>
+#include <netlink/socket.h>
+
+enum {
+	REQUEST_SIZE = 64 * 1024, /* the largest RSS table is a quarter of it */
+	ANSWER_SECONDS = 10,      /* drivers restart their hardware before they answer */
+};
+
+int szc_nic_netlink_open(struct szc_nic_netlink *netlink, int protocol)
+{
+	struct timeval limit = {.tv_sec = ANSWER_SECONDS};
+	int on = 1, fd;
+
+	netlink->why[0] = 0;
+	netlink->sock = nl_socket_alloc();
+	if (!netlink->sock)
+		return -ENOMEM;
+	if (nl_connect(netlink->sock, protocol) < 0)
+		return errno ? -errno : -EPROTONOSUPPORT;
+	fd = nl_socket_get_fd(netlink->sock);
+	/* Without the capped acknowledgement our whole request would come back in front of the kernel's words. */
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on)) ||
+	    setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)))
+		return -errno;
+	return 0;
+}
+
+void szc_nic_netlink_close(struct szc_nic_netlink *netlink)
+{
+	nl_socket_free(netlink->sock);
+	netlink->sock = NULL;
+}
+
+struct nl_msg *szc_nic_netlink_request(int type, int flags)
+{
+	struct nl_msg *msg = nlmsg_alloc_size(REQUEST_SIZE);
+
+	if (!msg)
+		return NULL;
+	if (nlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, type, 0, flags))
+		return msg;
+	nlmsg_free(msg);
+	return NULL;
+}
+
+struct nl_msg *szc_nic_netlink_command(int family, int command, int flags)
+{
+	struct nl_msg *msg = nlmsg_alloc_size(REQUEST_SIZE);
+
+	if (!msg)
+		return NULL;
+	if (genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, flags, (uint8_t)command, 1))
+		return msg;
+	nlmsg_free(msg);
+	return NULL;
+}
+
+struct nlattr *szc_nic_netlink_nest(struct nl_msg *msg, int type)
+{
+	return nla_nest_start(msg, NLA_F_NESTED | type);
+}
+
+int szc_nic_netlink_verdict(const struct nlmsghdr *message, char *why, size_t size)
+{
+	struct nlattr *tb[NLMSGERR_ATTR_MAX + 1] = {NULL};
+	int skip = message->nlmsg_type == NLMSG_ERROR ? (int)sizeof(struct nlmsgerr) : (int)sizeof(int);
+	const char *data = nlmsg_data(message);
+	int length = nlmsg_datalen(message), error;
+
+	why[0] = 0;
+	/* The end of a dump carries an error since Linux 4.11 only. */
+	if (length < skip)
+		return message->nlmsg_type == NLMSG_ERROR ? -EBADMSG : 0;
+	memcpy(&error, data, sizeof(error));
+	if (!(message->nlmsg_flags & NLM_F_ACK_TLVS) || length == skip)
+		return error;
+	skip = NLMSG_ALIGN(skip);
+	if (length > skip && !nla_parse(tb, NLMSGERR_ATTR_MAX, (struct nlattr *)(data + skip), length - skip, NULL) &&
+	    tb[NLMSGERR_ATTR_MSG]) {
+		int words = nla_len(tb[NLMSGERR_ATTR_MSG]);
+
+		snprintf(why, size, "%.*s", words, (const char *)nla_data(tb[NLMSGERR_ATTR_MSG]));
+	}
+	return error;
+}
+
+/* A datagram of any size; *data is the caller's to free. Its length or -errno. */
+static ssize_t receive(int fd, void **data)
+{
+	struct sockaddr_nl from;
+	socklen_t from_length;
+	ssize_t length;
+
+	do {
+		free(*data);
+		*data = NULL;
+		length = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+		if (length < 0)
+			break;
+		*data = malloc((size_t)length + 1);
+		if (!*data)
+			return -ENOMEM;
+		from_length = sizeof(from);
+		length = recvfrom(fd, *data, (size_t)length, 0, (struct sockaddr *)&from, &from_length);
+		/* Any process may send to us; only the kernel's address is 0. */
+	} while (length >= 0 && from.nl_pid);
+	if (length < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	return length;
+}
+
+/* All messages of a datagram. 1: that was the end; 0: there is more to come; negative: refused. */
+static int hear(struct szc_nic_netlink *netlink, void *data, ssize_t length, uint32_t seq, szc_nic_netlink_each *each,
+		void *arg)
+{
+	struct nlmsghdr *message = data;
+	int left = (int)length, error;
+
+	for (; nlmsg_ok(message, left); message = nlmsg_next(message, &left)) {
+		if (message->nlmsg_seq != seq)
+			continue;
+		if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {
+			error = szc_nic_netlink_verdict(message, netlink->why, sizeof(netlink->why));
+			return error < 0 ? error : 1;
+		}
+		error = each && message->nlmsg_type >= NLMSG_MIN_TYPE ? each(message, arg) : 0;
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+int szc_nic_netlink_ask(struct szc_nic_netlink *netlink, struct nl_msg *msg, szc_nic_netlink_each *each, void *arg)
+{
+	void *data = NULL;
+	ssize_t length;
+	uint32_t seq;
+	int state;
+
+	netlink->why[0] = 0;
+	if (!msg)
+		return -ENOMEM;
+	nl_complete_msg(netlink->sock, msg);
+	seq = nlmsg_hdr(msg)->nlmsg_seq;
+	length = send(nl_socket_get_fd(netlink->sock), nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len, 0);
+	state = length < 0 ? -errno : 0;
+	nlmsg_free(msg);
+	while (!state) {
+		length = receive(nl_socket_get_fd(netlink->sock), &data);
+		state = length < 0 ? (int)length : hear(netlink, data, length, seq, each, arg);
+	}
+	free(data);
+	return state < 0 ? state : 0;
+}
+
+uint64_t szc_nic_netlink_uint(const struct nlattr *attr)
+{
+	switch (nla_len(attr)) {
+	case 0:
+		return 0;
+	case 1:
+		return nla_get_u8(attr);
+	case 2:
+		return nla_get_u16(attr);
+	case 4:
+		return nla_get_u32(attr);
+	default:
+		return nla_len(attr) >= 8 ? nla_get_u64((struct nlattr *)attr) : 0;
+	}
+}
+
+static int take_family(const struct nlmsghdr *answer, void *arg)
+{
+	struct nlattr *tb[CTRL_ATTR_MAX + 1];
+	int *family = arg;
+
+	if (!genlmsg_parse((struct nlmsghdr *)answer, 0, tb, CTRL_ATTR_MAX, NULL) && tb[CTRL_ATTR_FAMILY_ID])
+		*family = (int)szc_nic_netlink_uint(tb[CTRL_ATTR_FAMILY_ID]);
+	return 0;
+}
+
+int szc_nic_netlink_family(struct szc_nic_netlink *netlink, const char *name)
+{
+	struct nl_msg *msg = szc_nic_netlink_command(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0);
+	int family = -ENOENT, error;
+
+	if (msg)
+		nla_put_string(msg, CTRL_ATTR_FAMILY_NAME, name);
+	error = szc_nic_netlink_ask(netlink, msg, take_family, &family);
+	return error ? error : family;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The settings that a queue needs, each as text that is compared, recorded and written back. Errors are -errno without a
+ * sentence; -EOPNOTSUPP: the NIC does not have it.
+ */
+#ifndef SZC_LIB_NIC_SETTINGS_H
+#define SZC_LIB_NIC_SETTINGS_H
+
+#include "nic.h"
+
+struct szc_nic_setting {
+	const char *kind; /* in the state file */
+	const char *what; /* for people */
+	bool rounds;      /* the NIC may take another value than it was given */
+	bool unsure;      /* what is read may be what the driver does by itself: writing the same makes it firm */
+
+	int (*read)(struct szc_nic *nic, char **text);
+	/* Text out of a state file is anybody's: SZC_E_STATE if it is no value. */
+	int (*write)(struct szc_nic *nic, const char *text);
+	/* The value that spares a queue, made of another; NULL: the wanted value does not depend on the present one. */
+	int (*spare)(struct szc_nic *nic, const char *text, unsigned queue, char **spared);
+	/* Shorter, for people; NULL: as it is. */
+	char *(*summary)(const char *text);
+};
+
+extern const struct szc_nic_setting szc_nic_split_setting, szc_nic_threshold_setting, szc_nic_ring_setting,
+	szc_nic_ntuple_setting, szc_nic_rss_setting;
+
+/* By its kind; NULL: there is none, as for rules. */
+const struct szc_nic_setting *szc_nic_setting_find(const char *kind);
+
+/* What people are shown of a value; the caller's to free, NULL without memory. */
+char *szc_nic_setting_summary(const struct szc_nic_setting *setting, const char *text);
+
+#endif
