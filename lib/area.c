@@ -62,28 +62,46 @@ static int map_plain(struct szc_area *area, size_t size)
 	return area->base ? 0 : -errno;
 }
 
+static int keep_from_children(struct szc_area *area)
+{
+	int error = madvise(area->base, area->size, MADV_DONTFORK) ? -errno : 0;
+
+	if (error)
+		szc_area_unmap(area);
+	return error;
+}
+
 int szc_area_map(struct szc_area *area, size_t size, enum szc_pages pages)
 {
 	int error;
 
+	area->borrowed = false;
 	if (pages == SZC_PAGES_PLAIN || (pages == SZC_PAGES_AUTO && size < HUGE_PAGE))
 		error = map_plain(area, size);
 	else
 		error = map_huge(area, size);
 	if (error && pages == SZC_PAGES_AUTO)
 		error = map_transparent(area, size);
-	if (error)
-		return error;
-	if (madvise(area->base, area->size, MADV_DONTFORK)) {
-		error = -errno;
-		szc_area_unmap(area);
-	}
-	return error;
+	return error ? error : keep_from_children(area);
+}
+
+int szc_area_map_dmabuf(struct szc_area *area, int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	void *base;
+
+	if (size <= 0)
+		return size ? -errno : -EINVAL;
+	base = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	*area = (struct szc_area){.base = base, .size = (size_t)size, .pages = "a dma-buf"};
+	return keep_from_children(area);
 }
 
 void szc_area_unmap(struct szc_area *area)
 {
-	if (area->base)
+	if (area->base && !area->borrowed)
 		munmap(area->base, area->size);
 	area->base = NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What fills the area. One interface for all: `copy` (io_uring, the kernel copies), `epoll` (recv(), the kernel
- * copies), `nodev` (the zero-copy ABI without a NIC); `zcrx` on a NIC queue takes the same place.
+ * What fills the area. One interface for all: `zcrx` (a NIC queue writes into it), `copy` (io_uring, the kernel copies),
+ * `epoll` (recv(), the kernel copies), `nodev` (the zero-copy ABI without a NIC).
  *
  * A backend reports through szc_conn_received(), _fin(), _writable() and _gone() (engine.h), from within wait() or
  * detach().
@@ -13,6 +13,7 @@
 #include <szc/rx.h>
 
 struct szc_frag;
+struct szc_frag_list;
 
 /* Interest in a descriptor that is not a connection's (listener, timer, wake-up): readable, one shot. */
 struct szc_watch {
@@ -28,12 +29,24 @@ struct szc_backend_ops {
 	bool kernel_copies;
 	bool exclusive_buffers; /* fragment i is buffer i of the area, filled by one completion only */
 
-	/* What it costs of the area's front, in bytes, before the buffers begin. */
+	/* Fills in what rx->options leaves open, for this backend. 0, or SZC_E_OPTION (SZC_E_BACKEND) with the engine's
+	 * sentence set. */
+	int (*derive)(struct szc_rx *rx);
+	/* What it costs of the area's front, in bytes, before the buffers begin. NULL: nothing. */
 	size_t (*overhead)(unsigned max_connections, unsigned quota);
+	/* Sets rx->area; NULL: it is mapped anonymously. A negative errno if that fails. */
+	int (*map)(struct szc_rx *rx);
 	/* rx->backend_state is its own. 0 or an error with the engine's sentence set. */
 	int (*open)(struct szc_rx *rx);
 	/* Every connection was detached before. Ignores a NULL backend_state. */
 	void (*close)(struct szc_rx *rx);
+	/* What stands against closing the engine: 0 or an error with the engine's sentence set. May be NULL. */
+	int (*may_close)(struct szc_rx *rx);
+	/* Lines for szc_rx_describe(), behind those that every backend has. May be NULL. */
+	void (*describe)(struct szc_rx *rx, char *text, size_t size);
+	/* Bytes that the kernel says it copied for all connections, of those that receive() counted as not copied. May be
+	 * NULL: it says nothing. */
+	uint64_t (*copied)(const struct szc_rx *rx);
 
 	int (*attach)(struct szc_conn *conn);
 	/* Receives on, as far as the quota allows; called again whenever buffers came back. Parks by itself. */
@@ -46,6 +59,8 @@ struct szc_backend_ops {
 	void (*detach)(struct szc_conn *conn);
 	/* A fragment without references may be filled again. */
 	void (*recycle)(struct szc_rx *rx, struct szc_frag *frag);
+	/* Packs a connection's input, which has at least two entries, as szc_input_compact(); NULL: that one. */
+	size_t (*pack)(struct szc_conn *conn, struct szc_frag_list *unused);
 
 	int (*watch)(struct szc_rx *rx, struct szc_watch *watch);
 	/* The owner goes away: fired() comes with `doomed` set, at once or later. */
@@ -62,5 +77,6 @@ struct szc_backend_ops {
 extern const struct szc_backend_ops szc_backend_copy;
 extern const struct szc_backend_ops szc_backend_epoll;
 extern const struct szc_backend_ops szc_backend_nodev;
+extern const struct szc_backend_ops szc_backend_zcrx;
 
 #endif

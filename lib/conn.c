@@ -76,8 +76,7 @@ int szc_conn_open(struct szc_rx *rx, int fd, struct szc_conn **out)
 		return szc_rx_fail(rx, -ENOMEM, "no memory for a connection");
 	rx->now_ms = szc_clock_ms();
 	reset(conn, rx, fd);
-	/* A backend that shares buffers among connections can only park after the fact: a connection may overshoot. */
-	error = szc_input_open(&conn->input, (int)(rx->ops->exclusive_buffers ? conn->quota : rx->refill.count));
+	error = szc_input_open(&conn->input, (int)conn->quota);
 	if (!error)
 		error = rx->ops->attach(conn);
 	if (error) {
@@ -87,6 +86,7 @@ int szc_conn_open(struct szc_rx *rx, int fd, struct szc_conn **out)
 		return rx->error_text[0] ? error : szc_rx_fail(rx, error, "no memory for a connection");
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	szc_rx_bound_socket(rx, fd);
 	rx->slots_used++;
 	if (conn->deadline_ms)
 		szc_rx_timer_set(rx, conn->deadline_ms);
@@ -345,6 +345,17 @@ void szc_conn_trips(const struct szc_conn *conn, struct szc_trips *trips)
 	*trips = conn->trips;
 }
 
+/* The backend's account of what the kernel copied is of all connections together: no byte of it is counted twice. */
+static void add_copied(struct szc_trips *trips, uint64_t copied)
+{
+	uint64_t more = copied > trips->bytes_kernel_copied ? copied - trips->bytes_kernel_copied : 0;
+
+	if (more > trips->bytes_zero_copy)
+		more = trips->bytes_zero_copy;
+	trips->bytes_kernel_copied += more;
+	trips->bytes_zero_copy -= more;
+}
+
 void szc_rx_trips(const struct szc_rx *rx, struct szc_trips *trips)
 {
 	unsigned i;
@@ -353,4 +364,6 @@ void szc_rx_trips(const struct szc_rx *rx, struct szc_trips *trips)
 	for (i = 0; i < rx->slots_made; i++)
 		if (rx->conns[i]->state != SZC_CONN_FREE)
 			add_trips(trips, &rx->conns[i]->trips);
+	if (rx->ops->copied)
+		add_copied(trips, rx->ops->copied(rx));
 }

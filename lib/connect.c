@@ -27,13 +27,14 @@ static int finish_connect(int fd, int timeout_ms)
 	return -error;
 }
 
-static int connect_one(const struct addrinfo *address, int timeout_ms)
+static int connect_one(const struct szc_rx *rx, const struct addrinfo *address, int timeout_ms)
 {
 	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int error = 0;
 
 	if (fd < 0)
 		return -errno;
+	szc_rx_bound_socket(rx, fd);
 	if (connect(fd, address->ai_addr, address->ai_addrlen))
 		error = errno == EINPROGRESS ? finish_connect(fd, timeout_ms) : -errno;
 	if (!error && fcntl(fd, F_SETFL, 0))
@@ -54,7 +55,7 @@ int szc_rx_connect(struct szc_rx *rx, const char *address, int timeout_ms, struc
 	if (szc_address_resolve(address, false, &found, why, sizeof(why)))
 		return szc_rx_fail(rx, SZC_E_ADDRESS, "%s", why);
 	for (at = found; at && fd < 0; at = at->ai_next)
-		fd = connect_one(at, timeout_ms);
+		fd = connect_one(rx, at, timeout_ms);
 	freeaddrinfo(found);
 	if (fd < 0)
 		return szc_rx_fail(rx, fd, "cannot connect to %s: %s", address, strerror(-fd));

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "options.h"
+
 enum {
 	RING_ENTRIES = 8,  /* buffers posted at once; few, so that the same ones stay in the cache */
 	RING_BYTES = 4096, /* its memory is registered by whole pages */
@@ -176,6 +178,7 @@ const struct szc_backend_ops szc_backend_copy = {
 	.name = "copy",
 	.kernel_copies = true,
 	.exclusive_buffers = true,
+	.derive = szc_options_derive,
 	.overhead = copy_overhead,
 	.open = copy_open,
 	.close = copy_close,

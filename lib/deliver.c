@@ -9,14 +9,32 @@
 
 enum { VIEW_ENTRIES = SZC_VIEW_INLINE * 2 / 3 }; /* a view this long is handed out: one more record may still fit */
 
+/* What has no room is lost to the stream, which so ends in front of it. */
+static void lose(struct szc_conn *conn, struct szc_frag *frag, int error)
+{
+	struct szc_frag_list unused = {NULL};
+
+	frag->refs = 1;
+	szc_frag_unref(frag, &unused);
+	conn->stopped = true;
+	conn->rx->ops->stop(conn);
+	szc_conn_fin(conn, error);
+	szc_rx_recycle(conn->rx, &unused);
+}
+
 void szc_conn_received(struct szc_conn *conn, struct szc_frag *frag)
 {
+	int error = szc_input_push(&conn->input, frag);
+
+	if (error) {
+		lose(conn, frag, error);
+		return;
+	}
 	conn->trips.bytes_received += frag->len;
-	if (conn->rx->ops->kernel_copies)
+	if (conn->rx->ops->kernel_copies || conn->elsewhere)
 		conn->trips.bytes_kernel_copied += frag->len;
 	else
 		conn->trips.bytes_zero_copy += frag->len;
-	szc_input_push(&conn->input, frag);
 	if (conn->stopped) {
 		/* It was on its way when the receive was stopped. */
 		szc_layer_drop(conn, frag->len);
@@ -74,7 +92,12 @@ static int plain_input(struct szc_conn *conn)
 void szc_conn_compact(struct szc_conn *conn)
 {
 	struct szc_frag_list unused = {NULL};
-	size_t copied = szc_input_compact(&conn->input, &unused);
+	size_t copied;
+
+	if (conn->rx->ops->pack)
+		copied = conn->rx->ops->pack(conn, &unused);
+	else
+		copied = szc_input_compact(&conn->input, &unused);
 
 	if (copied)
 		conn->rx->stats.compactions++;

@@ -8,6 +8,7 @@
 #include <szc/layer.h>
 #include "area.h"
 #include "backend.h"
+#include "budget.h"
 #include "input.h"
 #include "refill.h"
 #include "sendq.h"
@@ -48,6 +49,7 @@ struct szc_conn {
 	bool stopped;      /* the backend receives no more */
 	bool parked;       /* at its quota: the backend has no buffer to fill */
 	bool view_starved; /* as many views out as its quota: nothing is delivered */
+	bool elsewhere;    /* its packets come through another queue than the engine's */
 	bool gone;         /* the backend let go */
 
 	bool listed; /* on rx->ready */
@@ -86,12 +88,16 @@ struct szc_listener {
 };
 
 struct szc_rx {
-	struct szc_rx_options options; /* with every default filled in */
+	struct szc_rx_options given;   /* as the caller gave them */
+	struct szc_rx_options options; /* with every default filled in, for the backend that runs */
+	char ifname[64];               /* options.ifname: the caller's string need not last */
 	const struct szc_backend_ops *ops;
 	void *backend_state;
 	struct szc_area area;
 	uint8_t *buffers; /* where in the area they begin */
 	struct szc_refill refill;
+	struct szc_budget budget; /* how a NIC queue's area is shared out */
+	int receive_buffer; /* what each socket's SO_RCVBUF is bounded by; 0: as the kernel thinks */
 	struct szc_view *free_views;
 
 	struct szc_conn **conns; /* by slot; made when first used, kept until close */
@@ -114,7 +120,7 @@ struct szc_rx {
 	struct szc_trips closed_trips;
 	struct szc_rx_stats stats;
 	char error_text[320];
-	char describe[1024];
+	char describe[2048];
 };
 
 /* rx.c */
@@ -125,6 +131,10 @@ void szc_rx_expire(struct szc_rx *rx);
 int szc_rx_step(struct szc_rx *rx, int timeout_ms);
 void szc_rx_timer_set(struct szc_rx *rx, uint64_t at_ms);
 uint64_t szc_clock_ms(void);
+
+/* Bounds what a socket can keep of the area, where somebody counts on that. Before listen() or connect(), so that the
+ * window that is told to the peer follows it. */
+void szc_rx_bound_socket(const struct szc_rx *rx, int fd);
 
 /* conn.c */
 int szc_conn_open(struct szc_rx *rx, int fd, struct szc_conn **out);

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "options.h"
+
 enum {
 	EVENTS = 64,
 	RECV_BATCH = 4, /* buffers a connection fills before the others have their turn */
@@ -42,13 +44,6 @@ static int set_mask(struct szc_conn *conn, uint32_t mask)
 	if (epoll_ctl(state->epfd, op, conn->fd, &event))
 		return -errno;
 	conn->backend_state = (void *)(uintptr_t)mask;
-	return 0;
-}
-
-static size_t epoll_overhead(unsigned max_connections, unsigned quota)
-{
-	(void)max_connections;
-	(void)quota;
 	return 0;
 }
 
@@ -228,7 +223,7 @@ const struct szc_backend_ops szc_backend_epoll = {
 	.name = "epoll",
 	.kernel_copies = true,
 	.exclusive_buffers = true,
-	.overhead = epoll_overhead,
+	.derive = szc_options_derive,
 	.open = epoll_open,
 	.close = epoll_close,
 	.attach = epoll_attach,

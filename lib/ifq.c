@@ -2,204 +2,159 @@
 #include "ifq.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "engine.h"
+#include "uring.h"
 #include "zcrx_abi.h"
 
-enum {
-	ENTRIES_MIN = 64,
-	ENTRIES_MAX = 4096,  /* it is flushed before each sleep: more would only be memory */
-	HEADER_BYTES = 4096, /* head and tail, with room for any machine's cache lines */
-	REGION_UNIT = 4096,
-};
-
-static int do_register(int ring_fd, unsigned opcode, void *arg, unsigned count)
+uint8_t *szc_ifq_at(const struct szc_ifq *ifq, uint64_t off)
 {
-	return syscall(__NR_io_uring_register, ring_fd, opcode, arg, count) < 0 ? -errno : 0;
-}
+	uint64_t number = off >> SZC_ZCRX_AREA_SHIFT;
 
-static uint32_t ring_entries(unsigned max_connections, unsigned quota)
-{
-	uint64_t buffers = (uint64_t)max_connections * quota;
-	uint32_t entries = ENTRIES_MIN;
-
-	while (entries < buffers && entries < ENTRIES_MAX)
-		entries *= 2;
-	return entries;
-}
-
-size_t szc_ifq_overhead(unsigned max_connections, unsigned quota)
-{
-	size_t bytes = HEADER_BYTES + ring_entries(max_connections, quota) * sizeof(struct szc_zcrx_rqe);
-
-	return (bytes + REGION_UNIT - 1) / REGION_UNIT * REGION_UNIT;
-}
-
-/* ---- can this kernel do it */
-
-static int too_old(struct szc_rx *rx)
-{
-	struct utsname name;
-
-	uname(&name);
-	return szc_rx_fail(
-		rx, SZC_E_BACKEND,
-		"this kernel (Linux %s) has no zero-copy receive without a NIC: that takes Linux 7.1 or later",
-		name.release);
-}
-
-/* The query needs no privilege, so that who lacks both the kernel and the capability is told of the kernel first. */
-static int probe(struct szc_rx *rx, int ring_fd, uint32_t flags)
-{
-	struct szc_query_zcrx zcrx = {0};
-	struct szc_query_hdr hdr = {
-		.query_data = (uint64_t)(uintptr_t)&zcrx,
-		.query_op = SZC_QUERY_ZCRX,
-		.size = sizeof(zcrx),
-	};
-	int error = do_register(ring_fd, SZC_IORING_REGISTER_QUERY, &hdr, 0);
-
-	if (error == -EPERM || error == -EACCES)
-		return szc_rx_fail(rx, SZC_E_BACKEND, "a restriction of this sandbox forbids to query io_uring");
-	if (error || hdr.result < 0)
-		return too_old(rx);
-	if ((zcrx.register_flags & flags) != flags || zcrx.nr_ctrl_opcodes <= SZC_ZCRX_CTRL_FLUSH_RQ)
-		return too_old(rx);
-	return 0;
-}
-
-static int refused(struct szc_rx *rx, int error)
-{
-	switch (-error) {
-	case EPERM:
-		return szc_rx_fail(rx, SZC_E_BACKEND,
-				   "zero-copy receive takes the capability CAP_NET_ADMIN, and a container's own is not "
-				   "enough: run as root, or setcap cap_net_admin+ep on the program");
-	case EOPNOTSUPP:
-		return szc_rx_fail(
-			rx, SZC_E_BACKEND,
-			"this kernel was built without CONFIG_IO_URING_ZCRX: zero-copy receive is not in it");
-	case ENOMEM:
-		return szc_rx_fail(rx, SZC_E_BACKEND,
-				   "the kernel could not pin an area of %zu KiB: raise the limit of locked memory "
-				   "(ulimit -l), or lower area_size",
-				   rx->area.size / 1024);
-	default:
-		return szc_rx_fail(rx, SZC_E_BACKEND, "the kernel refused the area for zero-copy receive: %s",
-				   strerror(-error));
-	}
-}
-
-/* ---- registration */
-
-static int flush(struct szc_ifq *ifq)
-{
-	struct szc_zcrx_ctrl ctrl = {.zcrx_id = ifq->id, .op = SZC_ZCRX_CTRL_FLUSH_RQ};
-
-	return do_register(ifq->ring_fd, SZC_IORING_REGISTER_ZCRX_CTRL, &ctrl, 0);
-}
-
-int szc_ifq_open(struct szc_rx *rx, struct szc_ifq *ifq, int ring_fd, uint32_t flags)
-{
-	const struct szc_rx_options *o = &rx->options;
-	uint8_t *ring = rx->area.base;
-	struct szc_region_desc region = {
-		.user_addr = (uint64_t)(uintptr_t)ring,
-		.size = szc_ifq_overhead(o->max_connections, o->quota_buffers),
-		.flags = SZC_IORING_MEM_REGION_TYPE_USER,
-	};
-	struct szc_zcrx_area_reg area = {
-		.addr = (uint64_t)(uintptr_t)rx->buffers,
-		.len = (uint64_t)rx->refill.count * o->buffer_size,
-	};
-	struct szc_zcrx_ifq_reg reg = {
-		.rq_entries = ring_entries(o->max_connections, o->quota_buffers),
-		.flags = flags,
-		.area_ptr = (uint64_t)(uintptr_t)&area,
-		.region_ptr = (uint64_t)(uintptr_t)&region,
-	};
-	long page = sysconf(_SC_PAGESIZE);
-	int error;
-
-	if (page != (long)o->buffer_size)
-		return szc_rx_fail(
-			rx, SZC_E_BACKEND,
-			"without a NIC a buffer is a page: this machine's have %ld bytes, this backend knows %zu", page,
-			o->buffer_size);
-	error = probe(rx, ring_fd, flags);
-	if (error)
-		return error;
-	error = do_register(ring_fd, SZC_IORING_REGISTER_ZCRX_IFQ, &reg, 1);
-	if (error)
-		return refused(rx, error);
-	*ifq = (struct szc_ifq){
-		.ring_fd = ring_fd,
-		.id = reg.zcrx_id,
-		.token = area.rq_area_token,
-		.khead = (uint32_t *)(ring + reg.offsets.head),
-		.ktail = (uint32_t *)(ring + reg.offsets.tail),
-		.rqes = (struct szc_zcrx_rqe *)(ring + reg.offsets.rqes),
-		.entries = reg.rq_entries,
-		.waiting_end = &ifq->waiting,
-	};
-	return 0;
+	if (number >= atomic_load_explicit(&ifq->rq->area_count, memory_order_acquire))
+		abort(); /* the kernel wrote somewhere that nobody registered */
+	return ifq->rq->areas[number].base + (off & ~SZC_ZCRX_AREA_MASK);
 }
 
 /* ---- the refill ring */
 
-static bool full(const struct szc_ifq *ifq)
+static bool full(const struct szc_rq *rq)
 {
-	return ifq->tail - __atomic_load_n(ifq->khead, __ATOMIC_ACQUIRE) == ifq->entries;
+	return rq->tail - __atomic_load_n(rq->khead, __ATOMIC_ACQUIRE) == rq->entries;
 }
 
-static void put(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *frag)
+/* False if the ring is full. */
+static bool put(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *frag)
 {
-	ifq->rqes[ifq->tail & (ifq->entries - 1)] = (struct szc_zcrx_rqe){
-		.off = (uint64_t)(frag->base - rx->buffers) | ifq->token,
-		.len = frag->len,
-	};
+	struct szc_rq *rq = ifq->rq;
+
+	if (full(rq))
+		return false;
+	rq->rqes[rq->tail & (rq->entries - 1)] = (struct szc_zcrx_rqe){.off = frag->off, .len = frag->len};
 	/* From here on the kernel may hand the buffer out again: it must see the entry, and we be done with it. */
-	__atomic_store_n(ifq->ktail, ++ifq->tail, __ATOMIC_RELEASE);
+	__atomic_store_n(rq->ktail, ++rq->tail, __ATOMIC_RELEASE);
 	ifq->unread = true;
+	ifq->put++;
 	szc_refill_put(&rx->refill, frag);
+	return true;
+}
+
+static void lock(struct szc_rq *rq)
+{
+	if (rq->shared)
+		pthread_mutex_lock(&rq->lock);
+}
+
+static void unlock(struct szc_rq *rq)
+{
+	if (rq->shared)
+		pthread_mutex_unlock(&rq->lock);
 }
 
 void szc_ifq_return(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *frag)
 {
-	if (!ifq->waiting && !full(ifq)) {
-		put(rx, ifq, frag);
-		return;
+	bool taken = false;
+
+	if (!ifq->waiting) {
+		lock(ifq->rq);
+		taken = put(rx, ifq, frag);
+		unlock(ifq->rq);
+		if (!taken)
+			rx->stats.refill_full++;
 	}
-	if (!ifq->waiting)
-		rx->stats.refill_full++;
+	if (taken)
+		return;
 	frag->next_free = NULL;
 	*ifq->waiting_end = frag;
 	ifq->waiting_end = &frag->next_free;
 }
 
-static void put_waiting(struct szc_rx *rx, struct szc_ifq *ifq)
+bool szc_ifq_settle(struct szc_rx *rx, struct szc_ifq *ifq)
 {
-	while (ifq->waiting && !full(ifq)) {
-		struct szc_frag *frag = ifq->waiting;
+	if (!ifq->waiting)
+		return false;
+	lock(ifq->rq);
+	while (ifq->waiting) {
+		struct szc_frag *frag = ifq->waiting, *next = frag->next_free;
 
-		ifq->waiting = frag->next_free;
-		if (!ifq->waiting)
-			ifq->waiting_end = &ifq->waiting;
-		put(rx, ifq, frag);
+		if (!put(rx, ifq, frag))
+			break;
+		ifq->waiting = next;
 	}
+	unlock(ifq->rq);
+	if (!ifq->waiting)
+		ifq->waiting_end = &ifq->waiting;
+	return ifq->waiting;
 }
 
 void szc_ifq_flush(struct szc_rx *rx, struct szc_ifq *ifq)
 {
-	put_waiting(rx, ifq);
+	szc_ifq_settle(rx, ifq);
 	/* A flush that fails is tried again before the next sleep; the buffers stay where they are. */
-	while (ifq->unread && !flush(ifq)) {
+	while (ifq->unread) {
+		struct szc_zcrx_ctrl ctrl = {.op = SZC_ZCRX_CTRL_FLUSH_RQ};
+
+		if (szc_ifq_ctrl(ifq, &ctrl))
+			break;
 		ifq->unread = false;
-		put_waiting(rx, ifq);
+		szc_ifq_settle(rx, ifq);
 	}
+}
+
+int szc_ifq_ctrl(struct szc_ifq *ifq, struct szc_zcrx_ctrl *ctrl)
+{
+	int done;
+
+	ctrl->zcrx_id = ifq->id;
+	done = szc_uring_register(ifq->uring, SZC_IORING_REGISTER_ZCRX_CTRL, ctrl, 0);
+	return done < 0 ? done : 0;
+}
+
+/* ---- areas */
+
+int szc_ifq_add_area(struct szc_rx *rx, struct szc_ifq *ifq, size_t size)
+{
+	struct szc_rq *rq = ifq->rq;
+	unsigned number = atomic_load_explicit(&rq->area_count, memory_order_relaxed);
+	struct szc_zcrx_area_reg area = {0};
+	struct szc_zcrx_ctrl ctrl = {.op = SZC_ZCRX_CTRL_ADD_AREA};
+	int error;
+
+	if (number == SZC_AREAS_MAX)
+		return -ENOSPC;
+	error = szc_area_map(&rq->areas[number], size, rx->options.pages);
+	if (error)
+		return error;
+	/* Known before the kernel can name it to an engine of another thread. */
+	atomic_store_explicit(&rq->area_count, number + 1, memory_order_release);
+	area.addr = (uint64_t)(uintptr_t)rq->areas[number].base;
+	area.len = size;
+	ctrl.add_area.area_ptr = (uint64_t)(uintptr_t)&area;
+	error = szc_ifq_ctrl(ifq, &ctrl);
+	if (!error)
+		return 0;
+	atomic_store_explicit(&rq->area_count, number, memory_order_relaxed);
+	szc_area_unmap(&rq->areas[number]);
+	return error;
+}
+
+void szc_ifq_close(struct szc_ifq *ifq)
+{
+	struct szc_rq *rq = ifq->rq;
+	unsigned i;
+
+	if (!rq || ifq->imported)
+		return;
+	if (rq->export_fd >= 0)
+		close(rq->export_fd);
+	for (i = 1; i < rq->area_count; i++)
+		szc_area_unmap(&rq->areas[i]);
+	szc_area_unmap(&rq->memory);
+	if (rq->shared)
+		pthread_mutex_destroy(&rq->lock);
+	free(rq);
+	ifq->rq = NULL;
 }

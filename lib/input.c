@@ -27,22 +27,47 @@ void szc_input_close(struct szc_input *input)
 	memset(input, 0, sizeof(*input));
 }
 
-void szc_input_push(struct szc_input *input, struct szc_frag *frag)
+static int make_room(struct szc_input *input)
 {
-	int at;
+	int cap = input->cap * 2;
+	struct iovec *iov;
+	struct szc_frag **frags;
 
-	if (input->head && input->head + input->count == input->cap) {
+	if (input->head) {
 		memmove(input->iov, input->iov + input->head, (size_t)input->count * sizeof(*input->iov));
 		memmove(input->frags, input->frags + input->head, (size_t)input->count * sizeof(struct szc_frag *));
 		input->head = 0;
+		return 0;
 	}
-	at = input->head + input->count;
-	assert(at < input->cap);
+	iov = realloc(input->iov, (size_t)cap * sizeof(*iov));
+	if (!iov)
+		return -ENOMEM;
+	input->iov = iov;
+	frags = realloc(input->frags, (size_t)cap * sizeof(struct szc_frag *));
+	if (!frags)
+		return -ENOMEM;
+	input->frags = frags;
+	input->cap = cap;
+	return 0;
+}
+
+int szc_input_push(struct szc_input *input, struct szc_frag *frag)
+{
+	int at = input->head + input->count;
+
+	if (at == input->cap) {
+		int error = make_room(input);
+
+		if (error)
+			return error;
+		at = input->head + input->count;
+	}
 	frag->refs = 1;
 	input->iov[at] = (struct iovec){frag->base, frag->len};
 	input->frags[at] = frag;
 	input->count++;
 	input->bytes += frag->len;
+	return 0;
 }
 
 static void advance(struct szc_input *input, size_t len)
@@ -143,4 +168,22 @@ size_t szc_input_compact(struct szc_input *input, struct szc_frag_list *unused)
 	if (input->count)
 		input->count = to + 1;
 	return copied;
+}
+
+size_t szc_input_gather(struct szc_input *input, struct szc_frag *into, struct szc_frag_list *unused)
+{
+	int i;
+
+	assert(input->bytes <= into->cap);
+	for (i = input->head; i < input->head + input->count; i++) {
+		memcpy(into->base + into->len, input->iov[i].iov_base, input->iov[i].iov_len);
+		into->len += (uint32_t)input->iov[i].iov_len;
+		szc_frag_unref(input->frags[i], unused);
+	}
+	into->refs = 1;
+	input->head = 0;
+	input->count = 1;
+	input->iov[0] = (struct iovec){into->base, into->len};
+	input->frags[0] = into;
+	return into->len;
 }

@@ -13,15 +13,16 @@ struct szc_input {
 	struct szc_frag **frags;
 	int head;
 	int count;
-	int cap; /* at least the connection's quota: an entry occupies a buffer, so that it is never exceeded */
+	int cap; /* grows where several entries can lie in one buffer */
 	size_t bytes;
 };
 
 int szc_input_open(struct szc_input *input, int cap);
 void szc_input_close(struct szc_input *input);
 
-/* The fragment's first reference becomes the entry's. */
-void szc_input_push(struct szc_input *input, struct szc_frag *frag);
+/* The fragment's first reference becomes the entry's. 0, or -ENOMEM if there is no room for one more entry: not up to
+ * the `cap` that it was opened with. */
+int szc_input_push(struct szc_input *input, struct szc_frag *frag);
 
 /* What became of the references that the calls below gave up: fragments without any, linked by next_free. */
 struct szc_frag_list {
@@ -41,6 +42,10 @@ int szc_input_deliver(struct szc_input *input, size_t len, struct szc_view *view
  * buffer. Returns how many bytes were copied.
  */
 size_t szc_input_compact(struct szc_input *input, struct szc_frag_list *unused);
+
+/* The same where there is no room behind fragments: copies all that is here into the empty fragment `into`, which has
+ * room for it, gets its first reference, and becomes the only entry. Returns how many bytes were copied. */
+size_t szc_input_gather(struct szc_input *input, struct szc_frag *into, struct szc_frag_list *unused);
 
 static inline void szc_frag_unref(struct szc_frag *frag, struct szc_frag_list *unused)
 {

@@ -12,6 +12,12 @@ int szc_layer_attach(struct szc_conn *conn, const struct szc_layer_ops *ops, voi
 		ops->free(state);
 		return SZC_E_STATE;
 	}
+	if (conn->rx->options.dmabuf_fd) {
+		ops->free(state);
+		return szc_layer_fail(conn, SZC_E_STATE,
+				      "the area is a dma-buf, which is only read here: nothing can be "
+				      "opened in place in it. Use an engine with an area of its own");
+	}
 	conn->layer = ops;
 	conn->layer_state = state;
 	/* A refused attempt before this one is forgotten: it is not why the connection will end. */

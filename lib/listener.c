@@ -86,7 +86,8 @@ void szc_listener_resume(struct szc_rx *rx)
 	}
 }
 
-static int bind_and_listen(const struct addrinfo *address, const struct szc_listen_options *options)
+static int bind_and_listen(const struct szc_rx *rx, const struct addrinfo *address,
+			   const struct szc_listen_options *options)
 {
 	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int on = 1, off = 0, saved;
@@ -94,6 +95,7 @@ static int bind_and_listen(const struct addrinfo *address, const struct szc_list
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	szc_rx_bound_socket(rx, fd);
 	if (options->reuse_port)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	if (address->ai_family == AF_INET6)
@@ -106,12 +108,12 @@ static int bind_and_listen(const struct addrinfo *address, const struct szc_list
 	return -saved;
 }
 
-static int bind_first(const struct addrinfo *found, const struct szc_listen_options *options)
+static int bind_first(const struct szc_rx *rx, const struct addrinfo *found, const struct szc_listen_options *options)
 {
 	int fd = -EADDRNOTAVAIL;
 
 	for (; found && fd < 0; found = found->ai_next)
-		fd = bind_and_listen(found, options);
+		fd = bind_and_listen(rx, found, options);
 	return fd;
 }
 
@@ -155,7 +157,7 @@ int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_liste
 		memcpy(&chosen, options, options->size < sizeof(chosen) ? options->size : sizeof(chosen));
 	if (szc_address_resolve(address, true, &found, why, sizeof(why)))
 		return szc_rx_fail(rx, SZC_E_ADDRESS, "%s", why);
-	fd = bind_first(found, &chosen);
+	fd = bind_first(rx, found, &chosen);
 	freeaddrinfo(found);
 	if (fd == -EAFNOSUPPORT && address[0] == ':') {
 		/* No IPv6 on this machine: IPv4 alone is what ":PORT" means here. */
@@ -163,7 +165,7 @@ int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_liste
 
 		snprintf(any, sizeof(any), "0.0.0.0%s", address);
 		if (!szc_address_resolve(any, true, &found, why, sizeof(why))) {
-			fd = bind_first(found, &chosen);
+			fd = bind_first(rx, found, &chosen);
 			freeaddrinfo(found);
 		}
 	}

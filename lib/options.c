@@ -32,9 +32,6 @@ static int check(struct szc_rx *rx)
 	unsigned floor = szc_rx_min_quota(o->buffer_size);
 	size_t buffers = o->area_size / o->buffer_size;
 
-	if (buffers > UINT32_MAX / 2)
-		return szc_rx_fail(rx, SZC_E_OPTION, "area_size %zu is more than this library can number",
-				   o->area_size);
 	if (!o->quota_buffers)
 		o->quota_buffers = (unsigned)(buffers / o->max_connections);
 	if (o->quota_buffers < floor)
@@ -54,9 +51,48 @@ static int check(struct szc_rx *rx)
 	return 0;
 }
 
-int szc_options_fill(struct szc_rx *rx, const struct szc_rx_options *given)
+static int check_queue(struct szc_rx *rx, const struct szc_rx_options *o)
 {
-	struct szc_rx_options *o = &rx->options;
+	if (o->backend == SZC_BACKEND_ZCRX && !o->ifname && !o->share)
+		return szc_rx_fail(rx, SZC_E_OPTION, "zcrx needs a NIC's queue: set ifname and queue, or share");
+	if (o->share && (o->ifname || o->dmabuf_fd || o->area_size || o->area_max || o->shareable))
+		return szc_rx_fail(
+			rx, SZC_E_OPTION,
+			"with share the queue and the area are the other engine's: ifname, area_size, area_max, "
+			"dmabuf_fd and shareable stay unset");
+	if (o->dmabuf_fd && (o->area_size || o->area_max))
+		return szc_rx_fail(
+			rx, SZC_E_OPTION,
+			"with dmabuf_fd the area is that buffer, all of it: area_size and area_max stay unset");
+	return 0;
+}
+
+static int check_given(struct szc_rx *rx, const struct szc_rx_options *o)
+{
+	if ((unsigned)o->backend > SZC_BACKEND_ZCRX || (unsigned)o->pages > SZC_PAGES_PLAIN)
+		return szc_rx_fail(rx, SZC_E_OPTION, "backend %d or pages %d is not one of the values in rx.h",
+				   (int)o->backend, (int)o->pages);
+	if (o->max_connections > CONNECTIONS_MAX)
+		return szc_rx_fail(rx, SZC_E_OPTION, "max_connections %u is above %d", o->max_connections,
+				   CONNECTIONS_MAX);
+	if (o->buffer_size &&
+	    (o->buffer_size < BUFFER_MIN || o->buffer_size > BUFFER_MAX || (o->buffer_size & (o->buffer_size - 1))))
+		return szc_rx_fail(rx, SZC_E_OPTION, "buffer_size %zu is not a power of two from %d to %d",
+				   o->buffer_size, BUFFER_MIN, BUFFER_MAX);
+	if (o->quota_buffers > UINT32_MAX / 2 / o->max_connections)
+		return szc_rx_fail(rx, SZC_E_OPTION,
+				   "%u connections with a quota of %u buffers are more than this library can number",
+				   o->max_connections, o->quota_buffers);
+	if ((o->area_size > o->area_max ? o->area_size : o->area_max) / BUFFER_MIN > UINT32_MAX / 2)
+		return szc_rx_fail(rx, SZC_E_OPTION,
+				   "area_size %zu or area_max %zu is more than this library can number", o->area_size,
+				   o->area_max);
+	return check_queue(rx, o);
+}
+
+int szc_options_take(struct szc_rx *rx, const struct szc_rx_options *given)
+{
+	struct szc_rx_options *o = &rx->given;
 
 	if (given) {
 		if (given->size < offsetof(struct szc_rx_options, max_connections))
@@ -67,25 +103,27 @@ int szc_options_fill(struct szc_rx *rx, const struct szc_rx_options *given)
 	o->size = sizeof(*o);
 	o->error = NULL;
 	o->error_size = 0;
-	if ((unsigned)o->backend > SZC_BACKEND_NODEV || (unsigned)o->pages > SZC_PAGES_PLAIN)
-		return szc_rx_fail(rx, SZC_E_OPTION, "backend %d or pages %d is not one of the values in rx.h",
-				   (int)o->backend, (int)o->pages);
+	if (o->ifname) {
+		snprintf(rx->ifname, sizeof(rx->ifname), "%s", o->ifname);
+		o->ifname = rx->ifname;
+	}
 	if (!o->max_connections)
 		o->max_connections = CONNECTIONS;
-	if (o->max_connections > CONNECTIONS_MAX)
-		return szc_rx_fail(rx, SZC_E_OPTION, "max_connections %u is above %d", o->max_connections,
-				   CONNECTIONS_MAX);
+	if (!o->send_limit)
+		o->send_limit = SEND_LIMIT;
+	if (!o->handshake_timeout)
+		o->handshake_timeout = HANDSHAKE_MS;
+	return check_given(rx, o);
+}
+
+int szc_options_derive(struct szc_rx *rx)
+{
+	struct szc_rx_options *o = &rx->options;
+
 	if (!o->buffer_size)
 		o->buffer_size = o->max_connections > CONNECTIONS ? BUFFER_MANY : BUFFER_FEW;
 	if (o->backend == SZC_BACKEND_NODEV)
 		o->buffer_size = BUFFER_MIN; /* the kernel's fall-back copies page by page */
-	if (o->buffer_size < BUFFER_MIN || o->buffer_size > BUFFER_MAX || (o->buffer_size & (o->buffer_size - 1)))
-		return szc_rx_fail(rx, SZC_E_OPTION, "buffer_size %zu is not a power of two from %d to %d",
-				   o->buffer_size, BUFFER_MIN, BUFFER_MAX);
-	if (o->quota_buffers > UINT32_MAX / 2 / o->max_connections)
-		return szc_rx_fail(rx, SZC_E_OPTION,
-				   "%u connections with a quota of %u buffers are more than this library can number",
-				   o->max_connections, o->quota_buffers);
 	if (!o->area_size) {
 		unsigned quota = o->quota_buffers ? o->quota_buffers : QUOTA_DEFAULT;
 
@@ -93,20 +131,18 @@ int szc_options_fill(struct szc_rx *rx, const struct szc_rx_options *given)
 			quota = QUOTA_DEFAULT * (BUFFER_FEW / BUFFER_MIN);
 		o->area_size = (size_t)quota * o->max_connections * o->buffer_size;
 	}
-	if (!o->send_limit)
-		o->send_limit = SEND_LIMIT;
-	if (!o->handshake_timeout)
-		o->handshake_timeout = HANDSHAKE_MS;
 	return check(rx);
 }
 
 void szc_options_describe(struct szc_rx *rx, const char *why)
 {
 	const struct szc_rx_options *o = &rx->options;
+	int len = snprintf(rx->describe, sizeof(rx->describe),
+			   "backend: %s\n%sarea: %zu KiB of %s, %zu buffers of %zu KiB\n"
+			   "connections: at most %u, %u buffers each\n",
+			   rx->ops->name, why, rx->area.size / 1024, rx->area.pages, o->area_size / o->buffer_size,
+			   o->buffer_size / 1024, o->max_connections, o->quota_buffers);
 
-	snprintf(rx->describe, sizeof(rx->describe),
-		 "backend: %s\n%sarea: %zu KiB of %s, %zu buffers of %zu KiB\n"
-		 "connections: at most %u, %u buffers each\n",
-		 rx->ops->name, why, rx->area.size / 1024, rx->area.pages, o->area_size / o->buffer_size,
-		 o->buffer_size / 1024, o->max_connections, o->quota_buffers);
+	if (rx->ops->describe && len > 0 && (size_t)len < sizeof(rx->describe))
+		rx->ops->describe(rx, rx->describe + len, sizeof(rx->describe) - (size_t)len);
 }

@@ -9,37 +9,78 @@
 
 #include "view.h"
 
+enum { GROWTH = 256 };
+
+struct szc_frag_block {
+	struct szc_frag_block *next;
+	struct szc_frag frags[];
+};
+
+static struct szc_frag_block *make_block(struct szc_refill *refill, unsigned count)
+{
+	struct szc_frag_block *block = calloc(1, sizeof(*block) + count * sizeof(struct szc_frag));
+
+	if (!block)
+		return NULL;
+	block->next = refill->blocks;
+	refill->blocks = block;
+	refill->count += count;
+	return block;
+}
+
 int szc_refill_open(struct szc_refill *refill, unsigned count, uint8_t *base, size_t buffer_size)
 {
+	struct szc_frag_block *block;
 	unsigned i;
 
 	refill->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (refill->wake_fd < 0)
 		return -errno;
-	refill->frags = calloc(count, sizeof(*refill->frags));
-	if (!refill->frags) {
+	block = make_block(refill, count);
+	if (!block) {
 		close(refill->wake_fd);
 		return -ENOMEM;
 	}
-	refill->count = count;
+	refill->frags = block->frags;
 	for (i = count; i-- > 0;) {
-		refill->frags[i].buffer = i;
-		refill->frags[i].cap = (uint32_t)buffer_size;
+		struct szc_frag *frag = &block->frags[i];
+
+		frag->buffer = i;
+		frag->cap = (uint32_t)buffer_size;
 		if (buffer_size)
-			refill->frags[i].base = base + i * buffer_size;
-		szc_refill_put(refill, &refill->frags[i]);
+			frag->base = base + i * buffer_size;
+		szc_refill_put(refill, frag);
 	}
+	return 0;
+}
+
+int szc_refill_grow(struct szc_refill *refill)
+{
+	struct szc_frag_block *block = make_block(refill, GROWTH);
+	unsigned i;
+
+	if (!block)
+		return -ENOMEM;
+	for (i = 0; i < GROWTH; i++)
+		szc_refill_put(refill, &block->frags[i]);
 	return 0;
 }
 
 void szc_refill_close(struct szc_refill *refill)
 {
-	if (!refill->frags)
+	if (!refill->blocks)
 		return;
 	while (atomic_load_explicit(&refill->releasing, memory_order_acquire))
 		sched_yield();
-	free(refill->frags);
-	refill->frags = NULL;
+	while (refill->blocks) {
+		struct szc_frag_block *block = refill->blocks;
+
+		refill->blocks = block->next;
+		free(block);
+	}
+	refill->free = NULL;
+	refill->free_count = 0;
+	refill->count = 0;
 	close(refill->wake_fd);
 }
 

@@ -17,16 +17,21 @@
 
 struct szc_frag {
 	uint8_t *base;
-	uint32_t len;  /* bytes that the completion reported, and those packed behind them */
-	uint32_t cap;  /* bytes from base that are ours alone to write: the whole buffer, or no more than len */
-	uint32_t refs; /* input entries and view entries that point here */
-	uint32_t buffer;
+	uint32_t len;          /* bytes that the completion reported, and those packed behind them */
+	uint32_t cap;          /* bytes from base that are ours alone to write: the whole buffer, or no more than len */
+	uint32_t refs;         /* input entries and view entries that point here */
+	uint32_t buffer;       /* its number where it has one of its own */
+	uint64_t off;          /* zero-copy receive: what the kernel calls the place; see ifq.h */
 	struct szc_conn *conn; /* whose quota it counts against */
 	struct szc_frag *next_free;
 };
 
+/* Fragments that were made at once. */
+struct szc_frag_block;
+
 struct szc_refill {
-	struct szc_frag *frags;
+	struct szc_frag_block *blocks;
+	struct szc_frag *frags; /* the first of them; by number where fragment i is buffer i */
 	unsigned count;
 	unsigned free_count;
 	struct szc_frag *free; /* last returned, first reused: it is the one most likely still in the cache */
@@ -41,6 +46,9 @@ struct szc_refill {
 int szc_refill_open(struct szc_refill *refill, unsigned count, uint8_t *base, size_t buffer_size);
 /* Waits for releases that are under way: their views may count as back before their threads are through. */
 void szc_refill_close(struct szc_refill *refill);
+
+/* Some more fragments that are nobody's buffer: several of them can lie in one where a NIC packs. 0 or -ENOMEM. */
+int szc_refill_grow(struct szc_refill *refill);
 
 /* A free fragment, charged to `conn`, with no reference yet; NULL if there is none. */
 struct szc_frag *szc_refill_take(struct szc_refill *refill, struct szc_conn *conn);

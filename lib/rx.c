@@ -107,8 +107,10 @@ static int open_watches(struct szc_rx *rx)
 
 static void say(const struct szc_rx_options *options, const char *text)
 {
+	const size_t needed = offsetof(struct szc_rx_options, error_size) + sizeof(options->error_size);
+
 	/* An older caller's struct may end before these members; one whose size was forgotten is a new one. */
-	if (options && (!options->size || options->size >= sizeof(*options)) && options->error && options->error_size)
+	if (options && (!options->size || options->size >= needed) && options->error && options->error_size)
 		snprintf(options->error, options->error_size, "%s", text);
 }
 
@@ -131,20 +133,30 @@ static void release_all(struct szc_rx *rx)
 	free(rx);
 }
 
-/* The area and what hangs on it, laid out for one backend. */
-static int open_area(struct szc_rx *rx)
+static int map_area(struct szc_rx *rx, size_t overhead)
 {
 	const struct szc_rx_options *o = &rx->options;
-	size_t overhead = rx->ops->overhead(o->max_connections, o->quota_buffers);
-	unsigned buffers = (unsigned)(o->area_size / o->buffer_size);
 	int error;
 
-	error = szc_area_map(&rx->area, overhead + o->area_size, o->pages);
+	error = rx->ops->map ? rx->ops->map(rx) : szc_area_map(&rx->area, overhead + o->area_size, o->pages);
 	if (error)
 		return szc_rx_fail(
 			rx, error, "cannot map an area of %zu bytes%s: %s", o->area_size,
 			o->pages == SZC_PAGES_HUGE ? " of reserved huge pages (see /proc/sys/vm/nr_hugepages)" : "",
 			strerror(-error));
+	return 0;
+}
+
+/* The area and what hangs on it, laid out for one backend. */
+static int open_area(struct szc_rx *rx)
+{
+	const struct szc_rx_options *o = &rx->options;
+	size_t overhead = rx->ops->overhead ? rx->ops->overhead(o->max_connections, o->quota_buffers) : 0;
+	unsigned buffers = (unsigned)(o->area_size / o->buffer_size);
+	int error = map_area(rx, overhead);
+
+	if (error)
+		return error;
 	rx->buffers = rx->area.base + overhead;
 	error = szc_refill_open(&rx->refill, buffers, rx->buffers, rx->ops->exclusive_buffers ? o->buffer_size : 0);
 	if (error)
@@ -163,9 +175,14 @@ static int try_backend(struct szc_rx *rx, const struct szc_backend_ops *ops)
 	int error;
 
 	rx->ops = ops;
-	error = open_area(rx);
+	rx->options = rx->given;
+	rx->receive_buffer = 0;
+	error = ops->derive(rx);
 	if (error)
 		goto no_area;
+	error = open_area(rx);
+	if (error)
+		goto no_backend;
 	error = ops->open(rx);
 	if (error)
 		goto no_backend;
@@ -181,16 +198,27 @@ no_area:
 /* The best that runs; what speaks against each better one is kept for szc_rx_describe(). */
 static int open_best(struct szc_rx *rx)
 {
-	static const struct szc_backend_ops *const best_first[] = {&szc_backend_copy, &szc_backend_epoll};
-	char why[512] = "zcrx: not tried, no NIC queue was named\n";
+	static const struct szc_backend_ops *const best_first[] = {&szc_backend_zcrx, &szc_backend_copy,
+								   &szc_backend_epoll};
+	bool queue = rx->given.ifname || rx->given.share;
+	char why[1024] = "";
 	int error = SZC_E_BACKEND;
 	size_t i, len;
 
 	for (i = 0; error == SZC_E_BACKEND && i < sizeof(best_first) / sizeof(best_first[0]); i++) {
+		bool zcrx = best_first[i] == &szc_backend_zcrx;
+
+		if (zcrx && !queue) {
+			snprintf(why, sizeof(why), "zcrx: not tried, no NIC queue was named\n");
+			continue;
+		}
 		rx->error_text[0] = '\0';
 		error = try_backend(rx, best_first[i]);
 		if (!error)
 			szc_options_describe(rx, why);
+		/* What does not fit on a NIC queue may fit without. */
+		if (zcrx && error == SZC_E_OPTION)
+			error = SZC_E_BACKEND;
 		len = strlen(why);
 		snprintf(why + len, sizeof(why) - len, "%s: %s\n", best_first[i]->name, rx->error_text);
 	}
@@ -203,12 +231,13 @@ static int open_backend(struct szc_rx *rx)
 		[SZC_BACKEND_COPY] = &szc_backend_copy,
 		[SZC_BACKEND_EPOLL] = &szc_backend_epoll,
 		[SZC_BACKEND_NODEV] = &szc_backend_nodev,
+		[SZC_BACKEND_ZCRX] = &szc_backend_zcrx,
 	};
 	int error;
 
-	if (rx->options.backend == SZC_BACKEND_AUTO)
+	if (rx->given.backend == SZC_BACKEND_AUTO)
 		return open_best(rx);
-	error = try_backend(rx, by_name[rx->options.backend]);
+	error = try_backend(rx, by_name[rx->given.backend]);
 	if (!error)
 		szc_options_describe(rx, "as asked for\n");
 	return error;
@@ -227,9 +256,9 @@ int szc_rx_open(struct szc_rx **out, const struct szc_rx_options *options)
 	}
 	rx->timer.fd = -1;
 	rx->now_ms = szc_clock_ms();
-	error = szc_options_fill(rx, options);
+	error = szc_options_take(rx, options);
 	if (!error) {
-		rx->conns = calloc(rx->options.max_connections, sizeof(struct szc_conn *));
+		rx->conns = calloc(rx->given.max_connections, sizeof(struct szc_conn *));
 		error = rx->conns ? open_backend(rx) : szc_rx_fail(rx, -ENOMEM, "no memory for connections");
 	}
 	if (!error) {
@@ -249,6 +278,7 @@ int szc_rx_open(struct szc_rx **out, const struct szc_rx_options *options)
 int szc_rx_close(struct szc_rx *rx)
 {
 	unsigned i;
+	int error;
 
 	if (!rx)
 		return 0;
@@ -256,6 +286,9 @@ int szc_rx_close(struct szc_rx *rx)
 	if (rx->stats.views_out)
 		return szc_rx_fail(rx, SZC_E_VIEWS_OUT, "%u views are still with the application; release them first",
 				   rx->stats.views_out);
+	error = rx->ops->may_close ? rx->ops->may_close(rx) : 0;
+	if (error)
+		return error;
 	szc_listener_free_all(rx);
 	for (i = 0; i < rx->slots_made; i++)
 		if (rx->conns[i]->state == SZC_CONN_OPEN)
@@ -263,8 +296,7 @@ int szc_rx_close(struct szc_rx *rx)
 	rx->ops->unwatch(rx, &rx->wake);
 	rx->ops->unwatch(rx, &rx->timer);
 	for (szc_conn_reuse(rx); rx->slots_used || rx->listeners_alive; szc_conn_reuse(rx)) {
-		int error = rx->ops->wait(rx, 10);
-
+		error = rx->ops->wait(rx, 10);
 		if (error && error != -EINTR)
 			return szc_rx_fail(rx, error, "the backend cannot end what is under way: %s", strerror(-error));
 	}
@@ -422,4 +454,12 @@ void szc_rx_stats(const struct szc_rx *rx, struct szc_rx_stats *stats)
 	*stats = rx->stats;
 	stats->connections = rx->slots_used;
 	stats->buffers_out = rx->refill.count - rx->refill.free_count;
+}
+
+void szc_rx_bound_socket(const struct szc_rx *rx, int fd)
+{
+	int half = rx->receive_buffer / 2; /* the kernel doubles what it is told */
+
+	if (half && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &half, sizeof(half)))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &half, sizeof(half));
 }

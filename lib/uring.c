@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "zcrx_abi.h"
 
 enum {
 	SUBMISSIONS = 256,
@@ -60,8 +63,35 @@ int szc_uring_open(struct szc_rx *rx, struct szc_uring *uring, unsigned completi
 	return 0;
 }
 
+int szc_uring_register(struct szc_uring *uring, unsigned opcode, void *arg, unsigned count)
+{
+	int fd = uring->ring.ring_fd;
+	long done;
+
+	if (uring->detached) {
+		fd = uring->ring.enter_ring_fd;
+		opcode |= SZC_IORING_REGISTER_USE_REGISTERED_RING;
+	}
+	done = syscall(__NR_io_uring_register, fd, opcode, arg, count);
+	return done < 0 ? -errno : (int)done;
+}
+
+void szc_uring_forget_fd(struct szc_uring *uring)
+{
+	if (io_uring_register_ring_fd(&uring->ring) != 1)
+		return;
+	close(uring->ring.ring_fd);
+	uring->ring.ring_fd = -1;
+	uring->detached = true;
+}
+
 void szc_uring_close(struct szc_uring *uring)
 {
+	struct io_uring_rsrc_update place = {.offset = (uint32_t)uring->ring.enter_ring_fd};
+
+	/* Not left to liburing: some of its versions would do it through the descriptor that is closed. */
+	if (uring->detached)
+		szc_uring_register(uring, IORING_UNREGISTER_RING_FDS, &place, 1);
 	io_uring_queue_exit(&uring->ring);
 	if (uring->event_fd >= 0)
 		close(uring->event_fd);
@@ -211,6 +241,9 @@ static void dispatch(struct szc_uring *uring, const struct io_uring_cqe *cqe)
 		watch->armed = false;
 		watch->fired(watch);
 		break;
+	case SZC_URING_EVENT:
+		uring->event(owner, cqe->res);
+		break;
 	default:
 		break;
 	}
@@ -232,11 +265,42 @@ static int enter(struct io_uring *ring, int timeout_ms)
 	return done < 0 && done != -ETIME && done != -EBUSY && done != -EAGAIN ? done : 0;
 }
 
+/* How many places of the ring a completion takes. */
+static unsigned places(const struct szc_uring *uring, const struct io_uring_cqe *cqe)
+{
+	bool mixed = uring->ring.flags & SZC_IORING_SETUP_CQE_MIXED;
+
+	return mixed && (cqe->flags & SZC_IORING_CQE_F_32) ? 2 : 1;
+}
+
+static int take_completions(struct szc_rx *rx)
+{
+	struct szc_uring *uring = rx->backend_state;
+	bool wide = uring->ring.flags & IORING_SETUP_CQE32;
+	struct io_uring_cqe *cqe;
+
+	while (!io_uring_peek_cqe(&uring->ring, &cqe)) {
+		int error = uring->ready ? uring->ready(rx) : 0;
+		unsigned taken = places(uring, cqe);
+		union {
+			struct io_uring_cqe cqe;
+			uint8_t bytes[2 * sizeof(struct io_uring_cqe)];
+		} copy;
+
+		if (error)
+			return error;
+		memcpy(copy.bytes, cqe, sizeof(*cqe) * (wide ? 2 : taken));
+		/* Given back first: what a completion sets off may itself submit, and need the room. */
+		io_uring_cq_advance(&uring->ring, taken);
+		if (!(copy.cqe.flags & SZC_IORING_CQE_F_SKIP))
+			dispatch(uring, &copy.cqe);
+	}
+	return 0;
+}
+
 int szc_uring_wait(struct szc_rx *rx, int timeout_ms)
 {
 	struct szc_uring *uring = rx->backend_state;
-	size_t size = sizeof(struct io_uring_cqe) * (uring->ring.flags & IORING_SETUP_CQE32 ? 2 : 1);
-	struct io_uring_cqe *cqe;
 	int error;
 
 	/* Before the ring is looked at: what comes later counts anew. */
@@ -246,18 +310,7 @@ int szc_uring_wait(struct szc_rx *rx, int timeout_ms)
 	if (error)
 		return error;
 	rx->now_ms = szc_clock_ms();
-	while (!io_uring_peek_cqe(&uring->ring, &cqe)) {
-		union {
-			struct io_uring_cqe cqe;
-			uint8_t bytes[2 * sizeof(struct io_uring_cqe)];
-		} copy;
-
-		memcpy(copy.bytes, cqe, size);
-		/* Given back first: what a completion sets off may itself submit, and need the room. */
-		io_uring_cqe_seen(&uring->ring, cqe);
-		dispatch(uring, &copy.cqe);
-	}
-	return 0;
+	return take_completions(rx);
 }
 
 int szc_uring_fd(const struct szc_rx *rx)
@@ -271,8 +324,8 @@ int szc_uring_fd(const struct szc_rx *rx)
 	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
-	error = io_uring_register_eventfd(&uring->ring, fd);
-	if (error) {
+	error = szc_uring_register(uring, IORING_REGISTER_EVENTFD, &fd, 1);
+	if (error < 0) {
 		close(fd);
 		return error;
 	}

@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Zero-copy receive: the kernel names buffers of the area that hold a connection's bytes. Which registration stands
- * behind the area makes the backend; all that follows it is the same. Here is `nodev`, the interface without a NIC: the
- * kernel copies each received page or part of one into a free buffer of its own choice, and reports it as a completion.
+ * behind the area makes the backend; all that follows it is the same: `zcrx`, a NIC's queue, which wrote the bytes there
+ * itself; and `nodev`, the interface without a NIC, where the kernel copies each received page or part of one into a free
+ * buffer of its own choice. On a queue the kernel does that, too, with what did not come through it.
  *
  * Nobody posts buffers for a connection, so a quota can only be kept by how much a receive is asked for: its byte
  * count, guessed from how full this connection's buffers were lately. Small segments can prove the guess wrong; then
- * the receive is cancelled, and what arrives until that takes effect is packed into the buffers before it.
+ * the receive is cancelled. What arrives until that takes effect is packed into the buffers before it without a NIC;
+ * on a queue it is bounded by what the socket could hold (budget.h).
  *
  * How a receive ends, other than by the peer or an error (io_zcrx_recv_skb and io_recvzc in the kernel):
  *   0 after all that was asked   armed again when the quota has room
  *   -ECANCELED                   the same
- *   -ENOMEM                      the area is empty: armed again when a buffer is back, whoever had it. (A NIC says
- *                                nothing in that place: its queue runs dry. Then the event ALLOC_FAIL tells.)
+ *   -ENOMEM                      there was no buffer to copy into: see starvation.h
  *   -ENOSPC                      the completion ring was full: armed again at once. No byte was lost, they wait in TCP.
  */
-#include "uring.h"
+#include "zcrx.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
-#include "ifq.h"
+#include "refusal.h"
+#include "spill.h"
 #include "zcrx_abi.h"
 
 enum {
-	COMPLETIONS = 4096, /* at most; a full ring is no loss */
-	FILL_UNIT = 16,     /* what the average is kept in, and how many buffers it remembers */
+	FILL_UNIT = 16,    /* what the average is kept in, and how many buffers it remembers */
+	FILL_FIRST = 1024, /* on a NIC's queue, where a packet is a buffer: less than most carry */
 };
 
 struct zcrx_conn {
@@ -42,16 +44,14 @@ struct zcrx_conn {
 	uint32_t fill; /* bytes in a buffer of late, times FILL_UNIT */
 };
 
-struct zcrx_state {
-	struct szc_uring uring; /* first: see uring.h */
-	struct szc_ifq ifq;
-	/* Connections that may receive. Armed before the next sleep, so that all that is released by then counts. */
-	TAILQ_HEAD(, zcrx_conn) to_arm;
-};
-
 static struct zcrx_state *state_of(const struct szc_rx *rx)
 {
 	return rx->backend_state;
+}
+
+static bool without_nic(const struct szc_rx *rx)
+{
+	return rx->ops->kernel_copies;
 }
 
 /* ---- arming */
@@ -83,10 +83,13 @@ static void unqueue(struct zcrx_conn *zcrx)
 	zcrx->queued = false;
 }
 
-/* Those that found the area empty go on in their order, no more of them than there are buffers. */
-static void arm_queued(struct szc_rx *rx)
+/*
+ * Those that found the area empty go on in their order. Without a NIC no more of them than there are buffers; with one
+ * nobody can say how many there are, and who finds none waits again.
+ */
+static void arm_queued(struct szc_rx *rx, bool relieved)
 {
-	unsigned buffers = rx->refill.free_count;
+	unsigned buffers = without_nic(rx) ? rx->refill.free_count : relieved ? UINT32_MAX : 0;
 	struct zcrx_conn *zcrx, *next;
 
 	for (zcrx = TAILQ_FIRST(&state_of(rx)->to_arm); zcrx; zcrx = next) {
@@ -104,7 +107,7 @@ static void arm_queued(struct szc_rx *rx)
 	}
 }
 
-static void zcrx_receive(struct szc_conn *conn)
+void szc_zcrx_receive(struct szc_conn *conn)
 {
 	struct zcrx_state *state = state_of(conn->rx);
 	struct zcrx_conn *zcrx = conn->backend_state;
@@ -142,32 +145,47 @@ static void learn(struct zcrx_conn *zcrx, uint32_t len, uint32_t buffer_size)
 		zcrx->fill += len - zcrx->fill / FILL_UNIT;
 }
 
-/* A buffer holds one completion's bytes and nobody else's: the kernel copied them to its beginning
- * (io_zcrx_copy_chunk). */
+/* A fragment for the next completion. */
+static int ready(struct szc_rx *rx)
+{
+	return rx->refill.free_count ? 0 : szc_refill_grow(&rx->refill);
+}
+
+/*
+ * Without a NIC a buffer holds one completion's bytes and nobody else's, at its beginning (io_zcrx_copy_chunk). A NIC may
+ * have packed several packets into it, of several connections, or be writing the next one behind this.
+ */
 static void take(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 {
 	const struct szc_zcrx_cqe *where = (const struct szc_zcrx_cqe *)(cqe + 1);
 	struct szc_rx *rx = conn->rx;
 	struct zcrx_conn *zcrx = conn->backend_state;
-	size_t offset = where->off & ~SZC_ZCRX_AREA_MASK;
-	size_t within = offset % rx->options.buffer_size;
+	uint32_t buffer_size = (uint32_t)rx->options.buffer_size;
 	struct szc_frag *frag = szc_refill_take(&rx->refill, conn);
 
-	if (!frag)
-		abort(); /* there is one for each buffer: the kernel lent one twice, to be shared by two connections */
-	frag->base = rx->buffers + offset;
+	frag->base = szc_ifq_at(&state_of(rx)->ifq, where->off);
 	frag->len = (uint32_t)cqe->res;
-	frag->cap = (uint32_t)(rx->options.buffer_size - within);
-	frag->buffer = (uint32_t)(offset / rx->options.buffer_size);
+	frag->cap = without_nic(rx) ? buffer_size - (uint32_t)(where->off % buffer_size) : frag->len;
+	frag->off = where->off;
 	zcrx->got += frag->len;
-	learn(zcrx, frag->len, (uint32_t)rx->options.buffer_size);
+	learn(zcrx, frag->len, buffer_size);
 	conn->held++;
 	szc_conn_received(conn, frag);
+}
+
+static void died(struct szc_conn *conn, int error)
+{
+	const char *sentence = szc_refusal_receive(error, conn->rx->options.dmabuf_fd);
+
+	if (sentence)
+		szc_layer_fail(conn, error, "%s", sentence);
+	szc_conn_fin(conn, error);
 }
 
 static void ended(struct szc_conn *conn, int result)
 {
 	struct zcrx_conn *zcrx = conn->backend_state;
+	struct szc_rx *rx = conn->rx;
 
 	zcrx->cancelling = false;
 	switch (result) {
@@ -176,47 +194,59 @@ static void ended(struct szc_conn *conn, int result)
 			szc_conn_fin(conn, 0);
 		break;
 	case -ENOMEM:
-		conn->rx->stats.area_empty++;
+		if (rx->options.dmabuf_fd) {
+			died(conn, result);
+			break;
+		}
 		zcrx->area_empty = true;
+		szc_starvation_receive(rx, &state_of(rx)->starvation, &state_of(rx)->ifq);
 		break;
 	case -ENOSPC:
-		conn->rx->stats.cq_full++;
+		rx->stats.cq_full++;
 		break;
 	case -ECANCELED:
 	case -EINTR:
 		break;
 	default:
-		szc_conn_fin(conn, result);
+		died(conn, result);
 		break;
 	}
 }
 
-static void zcrx_received(struct szc_conn *conn, const struct io_uring_cqe *cqe)
+static void received(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 {
 	if (cqe->flags & IORING_CQE_F_MORE)
 		take(conn, cqe);
 	else
 		ended(conn, cqe->res);
-	if (conn->held > conn->quota && !conn->stopped)
+	if (without_nic(conn->rx) && conn->held > conn->quota && !conn->stopped)
 		szc_conn_compact(conn);
-	zcrx_receive(conn);
+	szc_zcrx_receive(conn);
+}
+
+static void event(struct szc_rx *rx, int type)
+{
+	struct zcrx_state *state = state_of(rx);
+
+	if (type == SZC_ZCRX_EVENT_ALLOC_FAIL)
+		szc_starvation_event(rx, &state->starvation, &state->ifq);
 }
 
 /* ---- a connection's and the engine's beginning and end */
 
-static int zcrx_attach(struct szc_conn *conn)
+int szc_zcrx_attach(struct szc_conn *conn)
 {
 	struct zcrx_conn *zcrx = calloc(1, sizeof(*zcrx));
 
 	if (!zcrx)
 		return -ENOMEM;
 	zcrx->conn = conn;
-	zcrx->fill = (uint32_t)conn->rx->options.buffer_size * FILL_UNIT;
+	zcrx->fill = (without_nic(conn->rx) ? (uint32_t)conn->rx->options.buffer_size : FILL_FIRST) * FILL_UNIT;
 	conn->backend_state = zcrx;
 	return 0;
 }
 
-static void zcrx_idle(struct szc_conn *conn)
+static void idle(struct szc_conn *conn)
 {
 	struct zcrx_conn *zcrx = conn->backend_state;
 
@@ -226,83 +256,71 @@ static void zcrx_idle(struct szc_conn *conn)
 	szc_conn_gone(conn);
 }
 
-static void zcrx_recycle(struct szc_rx *rx, struct szc_frag *frag)
+void szc_zcrx_recycle(struct szc_rx *rx, struct szc_frag *frag)
 {
-	szc_ifq_return(rx, &state_of(rx)->ifq, frag);
+	if (!szc_spill_recycle(frag))
+		szc_ifq_return(rx, &state_of(rx)->ifq, frag);
 }
 
 static void go_on(struct szc_rx *rx)
 {
-	szc_ifq_flush(rx, &state_of(rx)->ifq);
-	arm_queued(rx);
+	struct zcrx_state *state = state_of(rx);
+
+	/* A NIC reads the ring by itself when it needs buffers; only if they do not fit it must be made to. */
+	if (without_nic(rx) || szc_ifq_settle(rx, &state->ifq))
+		szc_ifq_flush(rx, &state->ifq);
+	arm_queued(rx, szc_starvation_relieve(rx, &state->starvation, &state->ifq));
 }
 
-static int zcrx_wait(struct szc_rx *rx, int timeout_ms)
+int szc_zcrx_wait(struct szc_rx *rx, int timeout_ms)
 {
 	go_on(rx);
 	return szc_uring_wait(rx, timeout_ms);
 }
 
-static void zcrx_submit(struct szc_rx *rx)
+void szc_zcrx_submit(struct szc_rx *rx)
 {
 	go_on(rx);
 	szc_uring_submit(rx);
 }
 
-static int nodev_open(struct szc_rx *rx)
+int szc_zcrx_make(struct szc_rx *rx, size_t completions)
 {
 	struct zcrx_state *state = calloc(1, sizeof(*state));
-	unsigned completions = rx->refill.count < COMPLETIONS ? rx->refill.count : COMPLETIONS;
+	bool mixed;
 	int error;
 
 	if (!state)
-		return szc_rx_fail(rx, -ENOMEM, "no memory for the nodev backend");
+		return szc_rx_fail(rx, -ENOMEM, "no memory for the %s backend", rx->ops->name);
 	TAILQ_INIT(&state->to_arm);
-	error = szc_uring_open(rx, &state->uring, completions, IORING_SETUP_CQE32);
-	if (error)
-		goto no_ring;
-	error = szc_ifq_open(rx, &state->ifq, state->uring.ring.ring_fd, SZC_ZCRX_REG_NODEV);
-	if (error)
-		goto no_ifq;
-	state->uring.received = zcrx_received;
-	state->uring.idle = zcrx_idle;
+	szc_features_query(&state->features);
+	mixed = state->features.cqe_mixed;
+	if (mixed)
+		completions *= 2;
+	error = szc_uring_open(rx, &state->uring, (unsigned)completions,
+			       mixed ? SZC_IORING_SETUP_CQE_MIXED : IORING_SETUP_CQE32);
+	if (error) {
+		free(state);
+		return error;
+	}
+	state->uring.received = received;
+	state->uring.idle = idle;
+	state->uring.ready = ready;
+	state->uring.event = event;
+	state->ifq.uring = &state->uring;
+	state->registration.features = &state->features;
 	rx->backend_state = state;
 	return 0;
-
-no_ifq:
-	szc_uring_close(&state->uring);
-no_ring:
-	free(state);
-	return error;
 }
 
-static void zcrx_close(struct szc_rx *rx)
+void szc_zcrx_close(struct szc_rx *rx)
 {
 	struct zcrx_state *state = rx->backend_state;
 
 	if (!state)
 		return;
 	szc_uring_close(&state->uring);
+	szc_ifq_close(&state->ifq);
 	free(state);
 	rx->backend_state = NULL;
 }
-
-const struct szc_backend_ops szc_backend_nodev = {
-	.name = "nodev",
-	.kernel_copies = true,
-	.exclusive_buffers = false,
-	.overhead = szc_ifq_overhead,
-	.open = nodev_open,
-	.close = zcrx_close,
-	.attach = zcrx_attach,
-	.receive = zcrx_receive,
-	.stop = szc_uring_stop,
-	.want_write = szc_uring_want_write,
-	.detach = szc_uring_detach,
-	.recycle = zcrx_recycle,
-	.watch = szc_uring_watch,
-	.unwatch = szc_uring_unwatch,
-	.wait = zcrx_wait,
-	.submit = zcrx_submit,
-	.fd = szc_uring_fd,
-};

@@ -33,6 +33,8 @@ enum szc_backend {
 	SZC_BACKEND_COPY,  /* io_uring multishot receive into the area (Linux 6.1 or later): the kernel copies once */
 	SZC_BACKEND_EPOLL, /* recv() into the area, where io_uring is forbidden: the kernel copies once */
 	SZC_BACKEND_NODEV, /* the zero-copy ABI without a NIC (Linux 7.1, CAP_NET_ADMIN); for tests, never AUTO's */
+	SZC_BACKEND_ZCRX,  /* a NIC's queue writes into the area (Linux 6.15, CAP_NET_ADMIN); AUTO's first choice where
+			    * options name a queue */
 };
 
 enum szc_pages {
@@ -57,7 +59,8 @@ struct szc_rx_options {
 	unsigned max_connections; /* default 64; slots, counted until the last buffer of a closed connection is back */
 	size_t area_size;         /* default: 8 buffers a connection */
 	size_t buffer_size;       /* a power of two, 4 KiB to 1 MiB; default 64 KiB, 16 KiB above 64 connections;
-				   * nodev: always 4 KiB, and 128 of them a connection by default */
+				   * nodev: always 4 KiB, and 128 of them a connection by default; zcrx: 4 KiB by default,
+				   * and where the NIC refuses more */
 	unsigned quota_buffers;   /* default: the area's buffers / max_connections; see szc_rx_min_quota() */
 
 	size_t send_limit;     /* bound of a connection's send queue, bytes; default 1 MiB */
@@ -67,13 +70,45 @@ struct szc_rx_options {
 	/* Where a failed szc_rx_open() writes its sentence: there is no engine yet that could be asked. May be NULL. */
 	char *error;
 	size_t error_size;
+
+	/*
+	 * A NIC's queue, for SZC_BACKEND_ZCRX and AUTO. It must be prepared (szc/nic.h): headers split from payload, the
+	 * threshold 0, and better kept out of RSS. szc_rx_open() binds it to the area; steer traffic to it then, and
+	 * listen or connect last. It is free again a moment after szc_rx_close().
+	 *
+	 * On a NIC queue a packet takes a whole buffer, however short it is, unless NIC or driver merge packets. And
+	 * what TCP keeps unread occupies the area too. So there the rule for the three above is
+	 *   2 * ring + 128 + max_connections * (quota_buffers + queued) * buffer_size <= area_size (area_max if larger)
+	 * in buffers, where `ring` is the queue's ring and `queued` bounds a socket's receive buffer. Defaults: buffers of
+	 * 4 KiB; of a given area a connection's share in equal halves, else 64 buffers for each half.
+	 */
+	const char *ifname; /* NULL: none */
+	unsigned queue;     /* 0 is a queue, too */
+	size_t area_max;    /* the area grows up to this when it runs dry, where the kernel can; default: it does not grow */
+
+	/*
+	 * Engines of several threads on one queue. The first one is opened with `shareable`, which costs a
+	 * descriptor that a child of a fork() inherits; and as long as that child has it, the queue stays bound. The
+	 * others name the first by `share`, from their own threads; queue and area stay its. It must be open while they
+	 * are, and be turned: only it learns that the area ran dry. Its area must be given large enough for all.
+	 */
+	bool shareable;
+	struct szc_rx *share;
+
+	/*
+	 * The area is this dma-buf, all of it (it stays the caller's). Views can be read, not written; TLS needs to
+	 * write, and cannot be attached. The kernel cannot copy into it: a packet whose payload was not split off, or came
+	 * through another queue, ends its connection.
+	 */
+	int dmabuf_fd; /* 0: none */
 };
 
 /* The smallest quota that never stalls on one TLS record of the largest size: buffers. Any thread. */
 SZC_API unsigned szc_rx_min_quota(size_t buffer_size);
 
 /*
- * Opens an engine. The calling thread owns it. No privilege is needed, but for SZC_BACKEND_NODEV.
+ * Opens an engine. The calling thread owns it. CAP_NET_ADMIN is needed for SZC_BACKEND_ZCRX and SZC_BACKEND_NODEV; it
+ * may be dropped afterwards. No other privilege is.
  * Errors: SZC_E_OPTION, SZC_E_BACKEND (asked for and not to be had), -ENOMEM, -EMFILE. options->error has the
  * sentence.
  */
@@ -81,14 +116,14 @@ SZC_API int szc_rx_open(struct szc_rx **rx, const struct szc_rx_options *options
 
 /*
  * Closes the engine with every connection and listener on it. With views out it does nothing and returns
- * SZC_E_VIEWS_OUT; szc_rx_last_error() says how many. 0 otherwise.
+ * SZC_E_VIEWS_OUT, with engines that share its queue SZC_E_STATE; szc_rx_last_error() says how many. 0 otherwise.
  */
 SZC_API int szc_rx_close(struct szc_rx *rx);
 
 /* Which backend runs, why not a better one, and how the area is laid out: lines of text, kept by the engine. */
 SZC_API const char *szc_rx_describe(const struct szc_rx *rx);
 
-/* The backend's name as in the options ("copy", "epoll", "nodev"). Static memory. */
+/* The backend's name as in the options ("zcrx", "copy", "epoll", "nodev"). Static memory. */
 SZC_API const char *szc_rx_backend(const struct szc_rx *rx);
 
 /* The last failure of a call on this engine, as a sentence; "" if there was none. */
@@ -97,7 +132,8 @@ SZC_API const char *szc_rx_last_error(const struct szc_rx *rx);
 /* The engine's ledger: all its connections, the closed ones included. */
 SZC_API void szc_rx_trips(const struct szc_rx *rx, struct szc_trips *trips);
 
-/* The area's whole mapping, rings in front of the buffers included: for tests, and to register it elsewhere. */
+/* The area's whole mapping, rings in front of the buffers included: for tests, and to register it elsewhere. Of an area
+ * that grew (area_max) it is the first part. */
 SZC_API void szc_rx_area(const struct szc_rx *rx, void **base, size_t *size);
 
 /* How often what ran out, for monitoring; counters only grow. */
@@ -109,6 +145,9 @@ struct szc_rx_stats {
 	uint64_t area_empty;   /* receives that ended because the area had no free buffer; they go on by themselves */
 	uint64_t cq_full;      /* receives that ended because the completion ring was full; they go on by themselves */
 	uint64_t refill_full;  /* times that a returned buffer had to wait for room in the refill ring */
+	uint64_t queue_empty;  /* times that the NIC's queue was told to have found no free buffer; see area_max */
+	uint64_t areas_added;  /* times that the area grew */
+	uint64_t elsewhere;    /* connections whose packets came through another queue than the engine's: copied */
 	unsigned connections;  /* slots in use now, closed connections with views out included */
 	unsigned views_out;    /* views with the application now */
 	unsigned buffers_out;  /* buffers that are not free now: posted, undelivered or in views */
