@@ -361,6 +361,43 @@ int fw_command(struct hw_port *port, struct fw_cmd *cmd)
 	return err;
 }
 
+static void queue_reset(struct hw_port *port, u32 queue)
+{
+	struct hw_rxq *rxq = &port->rxqs[queue];
+	struct hw_txq *txq = &port->txqs[queue];
+
+	spin_lock(&rxq->lock);
+	hw_gro_abort(rxq);
+	rxq->rx = (struct hw_ring){ 0 };
+	rxq->agg = (struct hw_ring){ 0 };
+	rxq->cp.cmps = NULL;
+	rxq->cp.size = 0;
+	rxq->cp.armed = false;
+	spin_unlock(&rxq->lock);
+	spin_lock(&txq->lock);
+	txq->live = false;
+	txq->skbs = NULL;
+	spin_unlock(&txq->lock);
+	port->fw->queues[queue] = (struct fw_queue){ 0 };
+}
+
+void fw_reset(struct hw_port *port)
+{
+	unsigned long flags;
+	u32 i;
+
+	write_lock_irqsave(&port->tables, flags);
+	port->up = false;
+	for (i = 0; i < HW_VNICS; i++)
+		port->vnics[i].live = false;
+	for (i = 0; i < HW_FILTERS; i++)
+		port->filters[i].live = false;
+	port->nr_filters = 0;
+	for (i = 0; i < port->nr_queues; i++)
+		queue_reset(port, i);
+	write_unlock_irqrestore(&port->tables, flags);
+}
+
 /* ---- notes */
 
 void fw_note_napi(struct hw_port *port, u16 queue, bool alive)

@@ -91,6 +91,11 @@ void fw_destroy(struct fw *fw);
 
 /* 0, or -EPERM (a rule was broken), -EINVAL, -ENOSPC, -EIO (a fault on demand). */
 int fw_command(struct hw_port *port, struct fw_cmd *cmd);
+/*
+ * What a function-level reset does for a PCI device, and a driver's last resort: every ring, VNIC and filter is gone,
+ * nothing is under way, and it cannot be refused. Completions that were published may still be read.
+ */
+void fw_reset(struct hw_port *port);
 
 /* Notes: things a real device sees by other means. They cannot fail; a broken rule is counted and reported. */
 void fw_note_napi(struct hw_port *port, u16 queue, bool alive);
