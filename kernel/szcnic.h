@@ -57,8 +57,11 @@ struct szcnic_bufs {
 struct szcnic_rxmem {
 	struct szcnic_bufs rx;	/* its pool is always readable */
 	struct szcnic_bufs agg;	/* its pool may belong to a memory provider */
-	u16 rx_ring;		/* firmware ids; HW_RING_NONE while not allocated */
+	u16 queue;
+	u16 rx_ring;		/* firmware ids, also of rings that were freed; HW_RING_NONE: never allocated */
 	u16 agg_ring;
+	bool rx_live;
+	bool agg_live;
 };
 
 /* Written by NAPI, read under the sync point. Queues keep their counters for the life of the port, whether in use or not:
@@ -80,11 +83,18 @@ struct szcnic_rxq {
 	u16 index;
 	struct napi_struct napi;
 	struct szcnic_rxmem mem;
+	u32 rx_size;			/* of the rings, while the port is open */
+	u32 agg_size;
 	struct hw_cmp *cmps;
 	u32 nr_cmps;
 	u32 cons;
+	bool napi_on;
+	bool draining;			/* NAPI refills nothing and rings no bell: the rings are going */
 	struct completion rx_freed;	/* HW_CMP_RING_FREED was seen by NAPI */
 	struct completion agg_freed;
+	bool watched;			/* the watchdog saw completions wait, from watched_cons on */
+	u32 watched_cons;
+	bool missed;			/* it scheduled NAPI */
 	struct timer_list starved;	/* kicks NAPI while a ring could not be filled */
 	struct u64_stats_sync sync;
 	struct szcnic_rx_stats stats;
@@ -134,18 +144,19 @@ struct szcnic_rule {
 
 struct szcnic_port {
 	struct net_device *dev;
-	struct net *net_at_birth;
-	struct szcnic_port __rcu *peer;
-	netdevice_tracker peer_tracker;
+	struct szcnic_port __rcu *peer;	/* written under RTNL */
 	struct hw_port hw;
 
 	bool open;
+	bool lit;		/* under carrier_lock of port.c: this end of the wire is up */
+	struct work_struct fail;	/* lets the kernel know of a port that had to close by itself */
 	u32 max_channels;
 	u32 channels;
 	u32 rx_pending;
 	u32 tx_pending;
 	u8 split;		/* enum ethtool_tcp_data_split that the rings run with; UNKNOWN: the default, off */
 	u32 split_threshold;
+	bool gro_hw;
 	struct szcnic_rxq *rxqs;	/* max_channels of each */
 	struct szcnic_txq *txqs;
 
@@ -162,27 +173,29 @@ struct szcnic_port {
 
 /* ---- main.c */
 struct device *szcnic_parent(void);	/* the platform device, with its DMA mask */
+extern struct workqueue_struct *szcnic_wq;
 
 /* ---- link.c: rtnl */
 extern struct rtnl_link_ops szcnic_link_ops;
 
 /* ---- port.c: net_device_ops */
 void szcnic_setup(struct net_device *dev);
-int szcnic_port_init(struct net_device *dev, u32 max_channels);	/* before registration */
-void szcnic_port_uninit(struct net_device *dev);
-/* Open and close under the instance lock, also for reconfiguration. */
-int szcnic_open(struct net_device *dev);
-int szcnic_close(struct net_device *dev);
+/*
+ * When the firmware refuses a step that cannot be undone: the port closes, says why, and the kernel learns of it a little
+ * later, since that needs RTNL. halt() alone makes the device let go of all memory, and NAPI stop.
+ */
+void szcnic_port_halt(struct szcnic_port *port);
+void szcnic_port_fail(struct szcnic_port *port, const char *what, u16 queue, int err);
 /*
  * For settings that want the rings made anew: closes an open port, calls change(), opens it. If it does not open with the
- * new settings, undo() and open again; if that fails too the port stays closed and says so.
+ * new settings, change() back and open again; if that fails too the port stays closed and says so.
  */
 int szcnic_reconfigure(struct szcnic_port *port, void (*change)(struct szcnic_port *port, const void *arg),
 		       const void *to, const void *from);
 
 /* ---- tx.c */
 netdev_tx_t szcnic_start_xmit(struct sk_buff *skb, struct net_device *dev);
-bool szcnic_tx_clean(struct szcnic_txq *txq, int budget);	/* true: all done */
+void szcnic_tx_clean(struct szcnic_txq *txq, int budget);
 int szcnic_txq_alloc(struct szcnic_txq *txq, u32 size);
 void szcnic_txq_free(struct szcnic_txq *txq);
 /* Of a queue that shares its completion ring with an rx queue that is being restarted. */
@@ -193,6 +206,7 @@ void szcnic_txq_start(struct szcnic_txq *txq);
 int szcnic_poll(struct napi_struct *napi, int budget);
 void szcnic_irq(struct hw_port *hw, u16 queue);
 void szcnic_watchdog(struct timer_list *timer);
+void szcnic_starved(struct timer_list *timer);
 
 /* ---- bufs.c: the buffers of a ring */
 /* The pool is taken over unless this fails. */
@@ -207,22 +221,28 @@ void szcnic_bufs_repost(struct szcnic_bufs *bufs, u32 slot);		/* the same buffer
 /* ---- queue.c: receive queues, and netdev_queue_mgmt_ops after bnxt's order */
 extern const struct netdev_queue_mgmt_ops szcnic_queue_mgmt_ops;
 int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 queue, u32 page_size);
-void szcnic_rxmem_free(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 queue);
-int szcnic_rings_alloc(struct szcnic_rxq *rxq);		/* firmware: rx, then agg, then doorbells */
-void szcnic_rings_free(struct szcnic_rxq *rxq);		/* firmware: rx, then agg; waits for both acknowledgements */
+void szcnic_rxmem_free(struct szcnic_rxmem *mem);	/* of a queue that is stopped, or never started */
+void szcnic_doorbells(struct szcnic_rxq *rxq);
+void szcnic_kick(struct szcnic_rxq *rxq);		/* schedules NAPI, from process context */
+int szcnic_rxq_start(struct szcnic_rxq *rxq);		/* rings, doorbells, NAPI; not steering */
+/* The rings are freed and the device's word for it is seen. After rxq->draining and a grace period. */
+int szcnic_rxq_drain(struct szcnic_rxq *rxq);
+void szcnic_rxq_stop(struct szcnic_rxq *rxq);		/* NAPI, after the rings are gone */
 
 /* ---- vnic.c: what the firmware is told about steering */
 int szcnic_vnics_up(struct szcnic_port *port);		/* default, contexts, direct ones that rules use, then rules */
-void szcnic_vnics_down(struct szcnic_port *port);
-/* MRU of every VNIC that reaches the queue; raising lays the table down with the new ring ids first, MRU last. */
-int szcnic_vnics_mru(struct szcnic_port *port, u16 queue, u32 mru);
+int szcnic_vnics_down(struct szcnic_port *port);
+/*
+ * Down: MRU 0 for every VNIC that reaches the queue. Up: their tables name its new ring, then their MRU is what it was.
+ */
+int szcnic_vnics_turn(struct szcnic_port *port, u16 queue, bool up);
 u32 szcnic_mru(const struct szcnic_port *port);
 int szcnic_vnic_rss_apply(struct szcnic_port *port, struct szcnic_rss *rss);	/* after the table, key or types changed */
 int szcnic_vnic_place_apply(struct szcnic_port *port);				/* split, threshold or GRO_HW changed */
 int szcnic_context_up(struct szcnic_port *port, struct szcnic_rss *rss);
-void szcnic_context_down(struct szcnic_port *port, struct szcnic_rss *rss);
+int szcnic_context_down(struct szcnic_port *port, struct szcnic_rss *rss);
 int szcnic_rule_up(struct szcnic_port *port, struct szcnic_rule *rule);
-void szcnic_rule_down(struct szcnic_port *port, struct szcnic_rule *rule);
+int szcnic_rule_down(struct szcnic_port *port, struct szcnic_rule *rule);
 
 /* ---- ethtool.c, rss.c, rules.c */
 extern const struct ethtool_ops szcnic_ethtool_ops;
