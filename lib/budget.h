@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How an area on a NIC queue is shared out, so that it never runs dry for good.
+ *
+ * Whoever holds a buffer: the NIC (its ring, and the page pool that feeds it), connections (their quotas), and sockets:
+ * what TCP received and nobody read. The last is the trap. A socket keeps packets that arrived behind a lost one until
+ * that one is sent again; if by then every buffer of the area is kept so, there is none for the missing packet, and
+ * nothing moves any more. So a socket's receive buffer (SO_RCVBUF) is bounded, too, in what packets truly occupy: a
+ * driver charges the whole buffer for a packet of one byte. All bounds together fit into the area:
+ *
+ *   standing + connections * (quota + queued) <= area
+ *
+ * TCP looks at the bound before it takes a packet, not after, and a packet may be many that the NIC or the kernel merged
+ * (64 KiB, in as many buffers as it had segments): hence SO_RCVBUF is three quarters of `queued`. The kernel also charges
+ * a packet's own structures, about a fifth of a page-sized buffer, so that less than SO_RCVBUF's worth of buffers fits.
+ */
+#ifndef SZC_LIB_BUDGET_H
+#define SZC_LIB_BUDGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct szc_budget {
+	/* Given. */
+	size_t buffer_size;
+	size_t area_max; /* bytes that the area may grow to; 0: it does not grow */
+	unsigned connections;
+	unsigned ring;     /* descriptors of the queue's ring; 0: unknown */
+	unsigned reserved; /* buffers that other engines on the same area were promised */
+	bool leave_room;   /* others will come: take no more than a connection needs to run well */
+
+	/* Given, or 0 and then derived. */
+	size_t area_size;
+	unsigned quota;
+
+	/* Derived. */
+	unsigned standing;  /* buffers that the NIC holds though nobody receives */
+	unsigned queued;    /* buffers that a socket's queue may occupy */
+	int receive_buffer; /* bytes, as getsockopt(SO_RCVBUF) tells them */
+};
+
+/* 0, or SZC_E_OPTION with the arithmetic in `why`. */
+int szc_budget_fill(struct szc_budget *budget, char *why, size_t why_size);
+
+/* What connections and the NIC hold of the area at most, in buffers. */
+size_t szc_budget_total(const struct szc_budget *budget);
+
+#endif
