@@ -132,6 +132,7 @@ struct hw_cmp {
 	u16 gro_mss;		/* GRO: payload of a packet on the wire */
 	u16 gro_segs;		/* GRO: packets on the wire */
 	u16 l4_off;		/* PACKET: where TCP's or UDP's header begins; 0 if it is neither */
+	u16 l4_payload;		/* PACKET that is whole: TCP's or UDP's bytes in it; behind them may be Ethernet padding */
 };
 
 /* Firmware ids of rings: unique for the life of the port, so that a stale one is told from a living one. */

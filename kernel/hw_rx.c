@@ -109,6 +109,7 @@ static void place_whole(struct hw_rxq *rxq, const struct hw_frame *frame, struct
 	if (!room_for(rxq, frame->len, 0))
 		return;
 	cmp->len = frame->len;
+	cmp->l4_payload = payload;
 	rxq->stats.payload_whole += payload;
 	rxq->stats.packets++;
 	rxq->stats.bytes += frame->len;
