@@ -126,6 +126,9 @@ static bool mergeable(const struct hw_frame *frame, const struct hw_packet *pack
 
 	if (!(flags & HW_CMP_TCP) || !(flags & HW_CMP_CSUM_OK) || packet->hdr_len > HW_HDR_MAX || !payload_of(packet))
 		return false;
+	/* Tagged: a driver that gets the tag with the frame could not tell the stack where IP begins. */
+	if (packet->l3_off != ETH_HLEN)
+		return false;
 	/* IPv4 options: not in the stack's GRO either. */
 	if (packet->tuple.l3 == 4 && packet->l4_off - packet->l3_off != sizeof(struct iphdr))
 		return false;
