@@ -227,7 +227,8 @@ void szcnic_port_halt(struct szcnic_port *port)
 	for (i = 0; i < port->channels; i++)
 		WRITE_ONCE(port->txqs[i].closing, true);
 	reset = device_stop(port);
-	netif_tx_disable(port->dev);
+	for (i = 0; i < port->channels; i++)
+		szcnic_txq_halt(&port->txqs[i]);
 	if (reset)
 		fw_reset(&port->hw);
 	for (i = 0; i < port->channels; i++)
@@ -243,6 +244,7 @@ void szcnic_port_halt(struct szcnic_port *port)
 static int port_open(struct szcnic_port *port)
 {
 	int err;
+	u32 i;
 
 	err = netif_set_real_num_queues(port->dev, port->channels, port->channels);
 	if (!err)
@@ -255,6 +257,9 @@ static int port_open(struct szcnic_port *port)
 		queues_release(port, port->channels);
 		return err;
 	}
+	/* The stack's watchdog takes a queue that stands still for a broken one, be it in use or not. */
+	for (i = port->channels; i < port->max_channels; i++)
+		netif_tx_start_queue(netdev_get_tx_queue(port->dev, i));
 	port->open = true;
 	mod_timer(&port->watchdog, jiffies + 1);
 	return 0;
@@ -417,7 +422,8 @@ static void tx_timeout(struct net_device *dev, unsigned int queue)
 
 	netdev_warn(dev, "transmit queue %u stands still: trying again\n", queue);
 	hw_tx_resume(&port->hw);
-	napi_schedule(&port->rxqs[queue].napi);
+	if (port->rxqs[queue].napi_on)
+		napi_schedule(&port->rxqs[queue].napi);
 }
 
 /* ---- life */

@@ -200,6 +200,7 @@ int szcnic_txq_alloc(struct szcnic_txq *txq, u32 size);
 void szcnic_txq_free(struct szcnic_txq *txq);
 /* Of a queue that shares its completion ring with an rx queue that is being restarted. */
 void szcnic_txq_stop(struct szcnic_txq *txq);
+void szcnic_txq_halt(struct szcnic_txq *txq);		/* the latter half of it, after a grace period */
 void szcnic_txq_start(struct szcnic_txq *txq);
 
 /* ---- rx.c */

@@ -131,16 +131,21 @@ void szcnic_txq_free(struct szcnic_txq *txq)
 	txq->skbs = NULL;
 }
 
-void szcnic_txq_stop(struct szcnic_txq *txq)
+/* txq->closing is set, and NAPI has seen it: it wakes nothing any more. */
+void szcnic_txq_halt(struct szcnic_txq *txq)
 {
 	struct netdev_queue *queue = stack_queue(txq);
 
-	WRITE_ONCE(txq->closing, true);
-	/* Nobody is in start_xmit() who has not seen it, and NAPI wakes nothing any more. */
-	synchronize_net();
 	__netif_tx_lock_bh(queue);
 	netif_tx_stop_queue(queue);
 	__netif_tx_unlock_bh(queue);
+}
+
+void szcnic_txq_stop(struct szcnic_txq *txq)
+{
+	WRITE_ONCE(txq->closing, true);
+	synchronize_net();
+	szcnic_txq_halt(txq);
 }
 
 void szcnic_txq_start(struct szcnic_txq *txq)
