@@ -130,6 +130,21 @@ static void take(struct szc_rx *rx, const struct szc_event *event)
 	}
 }
 
+struct szc_conn *sink_accept(struct szc_rx *rx, struct sink *sink)
+{
+	struct szc_event event;
+	int count = szc_rx_wait(rx, &event, 1, SINK_TURN_MS);
+
+	assert_true(count >= 0);
+	if (count && event.type == SZC_EV_ACCEPTED) {
+		szc_conn_set_user(event.conn, sink);
+		return event.conn;
+	}
+	if (count)
+		take(rx, &event);
+	return NULL;
+}
+
 int sink_turn(struct szc_rx *rx, int timeout_ms)
 {
 	struct szc_event events[16];

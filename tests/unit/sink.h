@@ -49,6 +49,9 @@ void sink_send_end(struct sink_sender *sender);
 /* A connection on the engine; returns its peer. `receive_buffer` in bytes, or 0 for what the kernel thinks. */
 int sink_add(struct szc_rx *rx, struct sink *sink, unsigned seed, int receive_buffer);
 
+/* A turn of the engine in which somebody may come in: then he is the sink's, and his connection is returned. */
+struct szc_conn *sink_accept(struct szc_rx *rx, struct sink *sink);
+
 /* One szc_rx_wait(); returns how many events came. Every connection's user pointer must be a sink. */
 int sink_turn(struct szc_rx *rx, int timeout_ms);
 bool sink_over(const struct sink *sink);

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* setns() */
+#include "tests/lab/queue.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+const char *const queue_near = "szc0", *const queue_far = "szc1";
+
+/* ---- namespaces */
+
+static int here = -1;
+
+static void enter_peer(void)
+{
+	int fd = open("/run/netns/peer", O_RDONLY | O_CLOEXEC);
+
+	assert_return_code(fd, errno);
+	if (here < 0)
+		here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_return_code(here, errno);
+	assert_return_code(setns(fd, CLONE_NEWNET), errno);
+	close(fd);
+}
+
+static void leave_peer(void)
+{
+	assert_return_code(setns(here, CLONE_NEWNET), errno);
+}
+
+static void need_scene(void)
+{
+	if (if_nametoindex(queue_near) && !access("/run/netns/peer", F_OK))
+		return;
+	printf("# skip: this is not the lab's scene: no %s, or no netns peer\n", queue_near);
+	skip();
+}
+
+/* ---- the NIC */
+
+static void ask(const char *ifname, unsigned long request, void *argument)
+{
+	struct ifreq ifr = {.ifr_data = argument};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_return_code(fd, errno);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	assert_return_code(ioctl(fd, request, &ifr), errno);
+	close(fd);
+}
+
+uint64_t queue_counter(const char *name)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ethtool_gstrings *names;
+	struct ethtool_stats *values;
+	uint64_t found = 0;
+	uint32_t i;
+	int hits = 0;
+
+	ask(queue_near, SIOCETHTOOL, &info);
+	names = calloc(1, sizeof(*names) + (size_t)info.n_stats * ETH_GSTRING_LEN);
+	values = calloc(1, sizeof(*values) + info.n_stats * sizeof(uint64_t));
+	names->cmd = ETHTOOL_GSTRINGS;
+	names->string_set = ETH_SS_STATS;
+	names->len = info.n_stats;
+	values->cmd = ETHTOOL_GSTATS;
+	values->n_stats = info.n_stats;
+	ask(queue_near, SIOCETHTOOL, names);
+	ask(queue_near, SIOCETHTOOL, values);
+	for (i = 0; i < info.n_stats; i++) {
+		if (strncmp((char *)names->data + (size_t)i * ETH_GSTRING_LEN, name, ETH_GSTRING_LEN))
+			continue;
+		found = values->data[i];
+		hits++;
+	}
+	free(names);
+	free(values);
+	if (hits != 1)
+		fail_msg("the NIC has %d counters named %s", hits, name);
+	return found;
+}
+
+static struct szc_nic *open_nic(const char *ifname)
+{
+	char why[400] = "";
+	struct szc_nic_options options = {
+		.size = sizeof(options), .ifname = ifname, .error = why, .error_size = sizeof(why)};
+	struct szc_nic *nic;
+
+	if (szc_nic_open(&nic, &options))
+		fail_msg("%s: %s", ifname, why);
+	return nic;
+}
+
+void queue_prepare(struct queue *queue)
+{
+	struct szc_nic_prepare_options options = {.size = sizeof(options), .queue = QUEUE, .rx_ring = QUEUE_RING};
+
+	need_scene();
+	*queue = (struct queue){.nic = open_nic(queue_near)};
+	if (szc_nic_prepare(queue->nic, &options))
+		fail_msg("%s", szc_nic_last_error(queue->nic));
+}
+
+void queue_restore(struct queue *queue)
+{
+	int tries = 100;
+
+	/* The kernel gives a closed engine's queue back a moment later. */
+	while (szc_nic_restore(queue->nic) && tries--)
+		usleep(20000);
+	if (tries < 0)
+		fail_msg("%s", szc_nic_last_error(queue->nic));
+	szc_nic_close(queue->nic);
+}
+
+void queue_wire(struct szc_nic_wire wire)
+{
+	struct szc_nic *nic;
+	int error;
+
+	wire.size = sizeof(wire);
+	enter_peer();
+	nic = open_nic(queue_far);
+	error = szc_nic_set_wire(nic, &wire);
+	leave_peer();
+	if (error)
+		fail_msg("%s", szc_nic_last_error(nic));
+	szc_nic_close(nic);
+}
+
+static void set_mtu(const char *ifname, int mtu)
+{
+	struct ifreq ifr = {.ifr_mtu = mtu};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	assert_return_code(ioctl(fd, SIOCSIFMTU, &ifr), errno);
+	close(fd);
+}
+
+void queue_mtu(int mtu)
+{
+	set_mtu(queue_near, mtu);
+	enter_peer();
+	set_mtu(queue_far, mtu);
+	leave_peer();
+}
+
+/* ---- engine and connections */
+
+int queue_engine(struct queue *queue, struct szc_rx_options options, char *why, size_t size)
+{
+	options.size = sizeof(options);
+	options.backend = SZC_BACKEND_ZCRX;
+	if (!options.share) {
+		options.ifname = queue_near;
+		options.queue = QUEUE;
+	}
+	options.error = why;
+	options.error_size = size;
+	return szc_rx_open(&queue->rx, &options);
+}
+
+static socklen_t near_address(int family, struct sockaddr_storage *address)
+{
+	struct ifaddrs *all, *at;
+	socklen_t len = 0;
+
+	assert_return_code(getifaddrs(&all), errno);
+	for (at = all; at && !len; at = at->ifa_next) {
+		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)at->ifa_addr;
+
+		if (!at->ifa_addr || at->ifa_addr->sa_family != family || strcmp(at->ifa_name, queue_near))
+			continue;
+		if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
+			continue;
+		len = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+		memcpy(address, at->ifa_addr, len);
+	}
+	freeifaddrs(all);
+	assert_true(len);
+	return len;
+}
+
+void queue_listen(struct queue *queue, struct szc_rx *rx, int family)
+{
+	struct sockaddr_storage address;
+	char host[64], text[96];
+
+	assert_true(near_address(family, &address));
+	if (family == AF_INET6)
+		inet_ntop(family, &((struct sockaddr_in6 *)&address)->sin6_addr, host, sizeof(host));
+	else
+		inet_ntop(family, &((struct sockaddr_in *)&address)->sin_addr, host, sizeof(host));
+	snprintf(text, sizeof(text), family == AF_INET6 ? "[%s]:0" : "%s:0", host);
+	if (szc_rx_listen(rx, text, NULL, &queue->listener))
+		fail_msg("%s", szc_rx_last_error(rx));
+	queue->port = (uint16_t)szc_listener_port(queue->listener);
+	queue->family = family;
+	if (szc_nic_steer_port(queue->nic, queue->port, QUEUE) < 0)
+		fail_msg("%s", szc_nic_last_error(queue->nic));
+}
+
+void queue_open(struct queue *queue, int family, struct szc_rx_options options)
+{
+	char why[400];
+
+	queue_prepare(queue);
+	if (queue_engine(queue, options, why, sizeof(why)))
+		fail_msg("%s", why);
+	assert_string_equal(szc_rx_backend(queue->rx), "zcrx");
+	queue_listen(queue, queue->rx, family);
+}
+
+void queue_close(struct queue *queue)
+{
+	sink_finish(queue->rx);
+	queue_restore(queue);
+}
+
+int queue_dial(const struct queue *queue)
+{
+	struct sockaddr_storage address;
+	socklen_t len = near_address(queue->family, &address);
+	int on = 1, fd;
+
+	((struct sockaddr_in *)&address)->sin_port = htons(queue->port); /* at the same place in both families */
+	enter_peer();
+	fd = socket(queue->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	leave_peer();
+	assert_return_code(fd, errno);
+	assert_return_code(connect(fd, (struct sockaddr *)&address, len), errno);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return fd;
+}
+
+int queue_connect(struct queue *queue, struct sink *sink, unsigned seed)
+{
+	int fd = queue_dial(queue), tries;
+
+	memset(sink, 0, sizeof(*sink));
+	sink->seed = seed;
+	for (tries = 0; tries < SINK_MS / SINK_TURN_MS && !sink->conn; tries++)
+		sink->conn = sink_accept(queue->rx, sink);
+	assert_non_null(sink->conn);
+	return fd;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For tests of the zcrx backend on a queue of the virtual NIC, in the standard scene: szc0 here, its other end szc1 in
+ * the netns `peer`. An engine on a queue of szc0, what is steered to it, and senders in the other netns. The truth about
+ * who wrote where are the NIC's own counters.
+ */
+#ifndef SZC_TESTS_LAB_QUEUE_H
+#define SZC_TESTS_LAB_QUEUE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <szc/nic.h>
+#include "tests/unit/sink.h"
+
+enum { QUEUE = 1, QUEUE_RING = 64 };
+
+extern const char *const queue_near, *const queue_far;
+
+struct queue {
+	struct szc_nic *nic;
+	struct szc_rx *rx;
+	struct szc_listener *listener;
+	int family;
+	uint16_t port;
+};
+
+/* What the port counts under that name (ethtool -S), all that begins with the queue's "rxN_" included. */
+uint64_t queue_counter(const char *name);
+
+/* Prepares QUEUE with a ring of QUEUE_RING, opens an engine on it, listens and steers. Skips without the scene. */
+void queue_open(struct queue *queue, int family, struct szc_rx_options options);
+/* Closes the engine, once every connection is closed and every buffer back, and undoes the rest. */
+void queue_close(struct queue *queue);
+
+/* Only the NIC's part: prepared, and back. */
+void queue_prepare(struct queue *queue);
+void queue_restore(struct queue *queue);
+/* Only the engine's: an error, with its sentence in `why`. */
+int queue_engine(struct queue *queue, struct szc_rx_options options, char *why, size_t size);
+/* Listens on an address of the port, and steers to it. */
+void queue_listen(struct queue *queue, struct szc_rx *rx, int family);
+
+/* A connection from the other netns that the engine accepted into the sink; returns the peer's descriptor. */
+int queue_connect(struct queue *queue, struct sink *sink, unsigned seed);
+/* Only its first half: a socket of the other netns that is connected to us. */
+int queue_dial(const struct queue *queue);
+
+/* The wire towards us. */
+void queue_wire(struct szc_nic_wire wire);
+void queue_mtu(int mtu);
+
+#endif
