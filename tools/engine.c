@@ -7,6 +7,36 @@
 #include "engine.h"
 #include "stop.h"
 
+/* The engine, on the NIC's queue if options name one. Without --backend=zcrx it runs without, too, and says so. */
+static int open_rx(struct engine *engine, const struct options *options, struct szc_rx_options *rx_options,
+		   struct failure *failure)
+{
+	struct failure unprepared = {0};
+	int error;
+
+	if (steering_prepare(&engine->steering, options, &unprepared)) {
+		if (options->backend != SZC_BACKEND_AUTO) {
+			*failure = unprepared;
+			return failure->exit_code;
+		}
+		fprintf(stderr, "zcrx-tls: going on without the NIC's queue: %s\n", unprepared.sentence);
+		rx_options->ifname = NULL;
+	}
+	error = szc_rx_open(&engine->rx, rx_options);
+	if (error) {
+		engine->rx = NULL;
+		return failure_set_szc(failure, error, "cannot set up receive memory", rx_options->error);
+	}
+	if (options->verbose)
+		fputs(szc_rx_describe(engine->rx), stderr);
+	if (!rx_options->ifname || !strcmp(szc_rx_backend(engine->rx), "zcrx"))
+		return 0;
+	if (!options->verbose)
+		fprintf(stderr, "zcrx-tls: going on without the NIC's queue (-v tells why)\n");
+	steering_restore(&engine->steering);
+	return 0;
+}
+
 int engine_open(struct engine *engine, enum szc_tls_role role, const struct options *options, struct failure *failure)
 {
 	char sentence[512] = "";
@@ -15,7 +45,10 @@ int engine_open(struct engine *engine, enum szc_tls_role role, const struct opti
 		.backend = options->backend,
 		.max_connections = options->max_connections,
 		.area_size = options->area_size,
+		.area_max = options->area_max,
 		.buffer_size = options->buffer_size,
+		.ifname = options->ifname,
+		.queue = options->queue,
 		.handshake_timeout = options->handshake_timeout,
 		.idle_timeout = options->idle_timeout,
 		.error = sentence,
@@ -46,14 +79,7 @@ int engine_open(struct engine *engine, enum szc_tls_role role, const struct opti
 			error = SZC_E_OPTION;
 		return failure_set_szc(failure, error, "cannot set up TLS", sentence);
 	}
-	error = szc_rx_open(&engine->rx, &rx_options);
-	if (error) {
-		engine->rx = NULL;
-		return failure_set_szc(failure, error, "cannot set up receive memory", sentence);
-	}
-	if (options->verbose)
-		fputs(szc_rx_describe(engine->rx), stderr);
-	return 0;
+	return open_rx(engine, options, &rx_options, failure);
 }
 
 /* Written aside and renamed: who waits for the file never reads half a number. */
@@ -94,6 +120,8 @@ int engine_listen(struct engine *engine, const struct options *options, struct f
 		return failure_set_szc(failure, error, "cannot listen", szc_rx_last_error(engine->rx));
 	}
 	port = szc_listener_port(engine->listener);
+	if (steering_begin(&engine->steering, port, failure))
+		return failure->exit_code;
 	fprintf(stderr, "zcrx-tls: listening on %.*s:%u\n", colon ? (int)(colon - options->listen) : 0, options->listen,
 		port);
 	return options->port_file ? write_port_file(options->port_file, port, failure) : 0;
@@ -113,10 +141,13 @@ int engine_wait(struct engine *engine, struct szc_event *events, int max, int ti
 
 void engine_close(struct engine *engine)
 {
-	int error = engine->rx ? szc_rx_close(engine->rx) : 0;
+	int error;
 
+	steering_end(&engine->steering);
+	error = engine->rx ? szc_rx_close(engine->rx) : 0;
 	if (error)
 		fprintf(stderr, "zcrx-tls: %s: %s\n", szc_strerror(error), szc_rx_last_error(engine->rx));
+	steering_restore(&engine->steering);
 	szc_tls_ctx_close(engine->tls);
 	*engine = (struct engine){0};
 }

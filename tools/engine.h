@@ -6,12 +6,14 @@
 #include <szc/tls.h>
 #include "failure.h"
 #include "options.h"
+#include "steering.h"
 #include "summary.h"
 
 struct engine {
 	struct szc_rx *rx;
 	struct szc_tls_ctx *tls;
 	struct szc_listener *listener; /* NULL: not listening (any more) */
+	struct steering steering;
 };
 
 /* Each: 0 or an exit code. engine_close() follows in every case. */

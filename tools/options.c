@@ -24,7 +24,10 @@ enum key {
 	KEY_SENDING,
 	KEY_COPY_FIRST,
 	KEY_BACKEND,
+	KEY_IFNAME,
+	KEY_QUEUE,
 	KEY_AREA_SIZE,
+	KEY_AREA_MAX,
 	KEY_BUFFER_SIZE,
 	KEY_MAX_CONNECTIONS,
 	KEY_HANDSHAKE_TIMEOUT,
@@ -73,6 +76,11 @@ static const struct argp_option server_options[] = {
 	{"max-connections", KEY_MAX_CONNECTIONS, "N", 0,
 	 "Serve this many at once, the others wait (default 64; 1 with --once)", 2},
 	{"port-file", KEY_PORT_FILE, "FILE", 0, "Write the port's number to this file once we listen", 2},
+	{"ifname", KEY_IFNAME, "NAME", 0,
+	 "Receive through a queue of this NIC, which then writes into our memory itself", 2},
+	{"queue", KEY_QUEUE, "N", 0,
+	 "... through this queue, from 0 on. It is prepared, our port is steered to it, and both is undone at the end",
+	 2},
 	{0},
 };
 
@@ -90,9 +98,13 @@ static const struct argp_option common_options[] = {
 	 3},
 	{NULL, 0, NULL, 0, "Receive memory:", 4},
 	{"backend", KEY_BACKEND, "NAME", 0,
-	 "auto (default), copy (io_uring), epoll, or nodev (for tests, needs CAP_NET_ADMIN)", 4},
+	 "auto (default), zcrx (with --ifname), copy (io_uring), epoll, or nodev (for tests); zcrx and nodev need "
+	 "CAP_NET_ADMIN",
+	 4},
 	{"area-size", KEY_AREA_SIZE, "SIZE", 0,
 	 "Memory that is received into, shared by all connections: 16M, 1G (default: 8 buffers a connection)", 4},
+	{"area-max", KEY_AREA_MAX, "SIZE", 0, "What it may grow to when a NIC's queue runs dry (default: it does not)",
+	 4},
 	{"buffer-size", KEY_BUFFER_SIZE, "SIZE", 0, "What one receive fills: a power of two, 4K to 1M", 4},
 	{NULL, 0, NULL, 0, "What is told:", 5},
 	{"json", KEY_JSON, NULL, 0, "Print one JSON object at the end instead of lines for people", 5},
@@ -136,6 +148,18 @@ static unsigned parse_count(struct argp_state *state, const char *name, const ch
 	return (unsigned)value;
 }
 
+static unsigned parse_number(struct argp_state *state, const char *name, const char *text)
+{
+	unsigned long value;
+	char *end;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno || *end || *text < '0' || *text > '9' || value > UINT16_MAX)
+		argp_error(state, "--%s=%s is not a number from 0 to %d", name, text, UINT16_MAX);
+	return (unsigned)value;
+}
+
 static int parse_seconds(struct argp_state *state, const char *name, const char *text)
 {
 	double value;
@@ -160,7 +184,7 @@ static int parse_choice(struct argp_state *state, const char *name, const char *
 
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
-	static const char *const backends[] = {"auto", "copy", "epoll", "nodev", NULL};
+	static const char *const backends[] = {"auto", "copy", "epoll", "nodev", "zcrx", NULL};
 	static const char *const sendings[] = {"auto", "user", "ktls", NULL};
 	struct options *options = state->input;
 
@@ -188,6 +212,9 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_AREA_SIZE:
 		options->area_size = parse_size(state, "area-size", arg);
+		break;
+	case KEY_AREA_MAX:
+		options->area_max = parse_size(state, "area-max", arg);
 		break;
 	case KEY_BUFFER_SIZE:
 		options->buffer_size = parse_size(state, "buffer-size", arg);
@@ -224,7 +251,18 @@ static error_t parse_server(int key, char *arg, struct argp_state *state)
 	case KEY_PORT_FILE:
 		options->port_file = arg;
 		break;
+	case KEY_IFNAME:
+		options->ifname = arg;
+		break;
+	case KEY_QUEUE:
+		options->queue = parse_number(state, "queue", arg);
+		options->queue_given = true;
+		break;
 	case ARGP_KEY_END:
+		if (!options->ifname != !options->queue_given)
+			argp_error(state, "--ifname and --queue go together");
+		if (options->backend == SZC_BACKEND_ZCRX && !options->ifname)
+			argp_error(state, "--backend=zcrx needs --ifname NAME and --queue N");
 		if (!options->cert || !options->key)
 			argp_error(state, "--cert FILE and --key FILE are needed: a TLS server shows a certificate");
 		if (options->once && !options->max_connections)

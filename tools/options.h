@@ -19,9 +19,13 @@ struct options {
 	const char *alpn;
 	const char *ciphersuites;
 	const char *port_file;
+	const char *ifname; /* recv, echo: the NIC of `queue`; NULL: none */
+	unsigned queue;
+	bool queue_given;
 	enum szc_backend backend;
 	enum szc_tls_sending sending;
 	size_t area_size;
+	size_t area_max;
 	size_t buffer_size;
 	unsigned max_connections;
 	int handshake_timeout; /* ms; 0: the library's default, -1: none */
