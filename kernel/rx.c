@@ -92,8 +92,7 @@ static struct sk_buff *make_copied(struct szcnic_rxq *rxq, const struct hw_cmp *
 		return NULL;
 	skb_put_data(skb, rx_data(rxq, cmp->opaque, cmp->len), cmp->len);
 	szcnic_bufs_repost(&rxq->mem.rx, cmp->opaque);
-	if (cmp->hdr_len)
-		rxq->stats.payload_linear += cmp->len - cmp->hdr_len;
+	rxq->stats.payload_linear += cmp->l4_payload;
 	return skb;
 }
 
@@ -108,27 +107,29 @@ static struct sk_buff *make_whole(struct szcnic_rxq *rxq, const struct hw_cmp *c
 	skb_put_data(skb, rx_data(rxq, cmp->opaque, cmp->len), linear);
 	skb_add_rx_frag_netmem(skb, 0, szcnic_bufs_take(&rxq->mem.rx, cmp->opaque), linear, cmp->len - linear,
 			       rxq->mem.rx.buf_len);
-	if (cmp->hdr_len)
-		rxq->stats.payload_page += cmp->len - linear;
+	rxq->stats.payload_page += cmp->l4_payload;
 	return skb;
 }
 
 /* What the stack wants of a packet that consists of several: as if its own GRO had made it. */
 static void gro_finish(struct sk_buff *skb, const struct hw_cmp *cmp)
 {
+	u32 l4 = cmp->l4_off - ETH_HLEN;
+
 	skb_reset_network_header(skb);
+	skb_set_transport_header(skb, l4);
 	if (cmp->flags & HW_CMP_IPV6) {
 		const struct ipv6hdr *ip = ipv6_hdr(skb);
 
-		skb_set_transport_header(skb, sizeof(*ip));
-		tcp_hdr(skb)->check = ~tcp_v6_check(skb->len - sizeof(*ip), &ip->saddr, &ip->daddr, 0);
+		tcp_hdr(skb)->check = ~tcp_v6_check(skb->len - l4, &ip->saddr, &ip->daddr, 0);
 		skb_shinfo(skb)->gso_type = SKB_GSO_TCPV6;
 	} else {
 		const struct iphdr *ip = ip_hdr(skb);
 
-		skb_set_transport_header(skb, ip->ihl * 4);
-		tcp_hdr(skb)->check = ~tcp_v4_check(skb->len - ip->ihl * 4, ip->saddr, ip->daddr, 0);
+		tcp_hdr(skb)->check = ~tcp_v4_check(skb->len - l4, ip->saddr, ip->daddr, 0);
 		skb_shinfo(skb)->gso_type = SKB_GSO_TCPV4;
+		if (cmp->flags & HW_CMP_FIXED_ID)
+			skb_shinfo(skb)->gso_type |= SKB_GSO_TCP_FIXEDID;
 	}
 	skb_shinfo(skb)->gso_size = cmp->gro_mss;
 	NAPI_GRO_CB(skb)->count = cmp->gro_segs;
