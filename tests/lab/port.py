@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""The two ports of the scene (kernel/lab/scene), their counters, and the faults that szcnic has on demand (kernel/fault.h).
+NEAR is here; FAR is the other end of its wire, in a network namespace of its own."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests"))
+from harness import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
+
+TRAFFIC = os.path.join(os.environ["SZC_SOURCE"], "tests", "lab", "traffic.py")
+DROPS = ("drop_no_buffer", "drop_no_completion", "drop_mru", "drop_stalled")
+
+
+def command(*argv, seconds=60):
+    """Exit status, and output with errors."""
+    done = subprocess.run([str(arg) for arg in argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False, timeout=seconds)
+    return done.returncode, done.stdout
+
+
+def must(*argv, seconds=60):
+    status, output = command(*argv, seconds=seconds)
+    check(status == 0, f"exit status {status}: {' '.join(str(arg) for arg in argv)}", output)
+    return output
+
+
+class Port:
+    def __init__(self, name, netns=None):
+        self.name = name
+        self.netns = netns
+        self.prefix = ("ip", "netns", "exec", netns) if netns else ()
+        bus = [line for line in self.ethtool("-i").splitlines() if line.startswith("bus-info:")][0]
+        # A port that closes, also by itself, keeps its addresses.
+        must(*self.prefix, "sysctl", "-qw", f"net.ipv6.conf.{self.name}.keep_addr_on_down=1")
+        self.folder = f"/sys/kernel/debug/szcnic/{bus.rpartition(':')[2].strip()}"
+
+    def ethtool(self, option, *args):
+        return must(*self.prefix, "ethtool", option, self.name, *args)
+
+    def try_ethtool(self, option, *args):
+        return command(*self.prefix, "ethtool", option, self.name, *args)
+
+    def link(self, *words):
+        return command(*self.prefix, "ip", "link", "set", self.name, *words)
+
+    def up(self):
+        """Open, its addresses usable."""
+        status, output = self.link("up")
+        check(status == 0, "the port does not open", output)
+        wait_until(lambda: "tentative" not in must(*self.prefix, "ip", "addr", "show", "dev", self.name),
+                   f"{self.name}: duplicate address detection does not end")
+
+    def down_up(self):
+        status, output = self.link("down")
+        check(status == 0, "the port does not close", output)
+        self.up()
+
+    def address(self, family=4):
+        output = must(*self.prefix, "ip", "-o", f"-{family}", "addr", "show", "dev", self.name, "scope", "global")
+        return output.split()[3].partition("/")[0]
+
+    def counters(self):
+        """What `ethtool -S` says, by name."""
+        lines = [line.partition(":") for line in self.ethtool("-S").splitlines()]
+        return {name.strip(): int(value) for name, _, value in lines if value.strip().isdigit()}
+
+    # ---- debugfs
+
+    def ask(self, file, *words):
+        """Writes to a file of faults: OSError if the driver refuses."""
+        descriptor = os.open(os.path.join(self.folder, file), os.O_WRONLY)
+        try:
+            os.write(descriptor, " ".join(str(word) for word in words).encode())
+        finally:
+            os.close(descriptor)
+
+    def asked(self, file):
+        with open(os.path.join(self.folder, file), encoding="ascii") as content:
+            return content.read()
+
+    def table(self, file):
+        return {name: int(value) for name, value in (line.split() for line in self.asked(file).splitlines())}
+
+    def violations(self):
+        return {rule: count for rule, count in self.table("violations").items() if count}
+
+    def restart(self, queue):
+        """None, or the error."""
+        try:
+            self.ask("restart", queue)
+        except OSError as error:
+            return error
+        return None
+
+
+NEAR, FAR = Port("szc0"), Port("szc1", "peer")
+PEER = FAR.netns
+
+
+# ---- traffic from the peer to us
+
+class Traffic:
+    """traffic.py in the background."""
+
+    next_port = 20000
+
+    def __init__(self, protocol, amount, *more, port=None, family=4):
+        Traffic.next_port += 1
+        self.port = port or Traffic.next_port
+        self.child = subprocess.Popen([TRAFFIC, "-n", PEER, protocol, NEAR.address(family), str(self.port), str(amount),
+                                       *(str(word) for word in more)], stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, text=True)
+
+    def running(self):
+        return self.child.poll() is None
+
+    def stop(self):
+        self.child.terminate()
+        return self.finish()
+
+    def finish(self, seconds=150):
+        try:
+            output, _ = self.child.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.communicate()
+            raise Failed(f"traffic did not end within {seconds} s") from None
+        check(self.child.returncode == 0, "traffic failed", output)
+        return output
+
+
+def transfer(mib=1, connections=4, family=4):
+    """TCP from the peer, checked."""
+    Traffic("tcp", mib, connections, family=family).finish()
+
+
+def works():
+    for family in (4, 6):
+        transfer(family=family)
+
+
+# ---- the kernel's log
+
+class Log:
+    """What the kernel says from now on."""
+
+    def __init__(self):
+        with open("/dev/kmsg", "w", encoding="ascii") as kmsg:
+            self.mark = f"szc test: {time.monotonic_ns()}"
+            kmsg.write(self.mark)
+
+    def lines(self):
+        return must("dmesg").rpartition(self.mark)[2].splitlines()

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Every rule of the firmware model (kernel/fw.h) bites: the driver is made to break it, one queue is restarted, and the
+refusal is counted and logged. Afterwards the driver keeps to the rules again, and the port works."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
+from port import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
+
+QUEUE = 1
+RULES = tuple(NEAR.table("violations"))
+
+
+def keeps_the_rules():
+    """Without a mutation nothing is refused: what the other cases see is the mutation's doing."""
+    before = NEAR.violations()
+    for queue in (0, QUEUE):
+        error = NEAR.restart(queue)
+        check(error is None, f"queue {queue} does not restart: {error}")
+    works()
+    check(NEAR.violations() == before, before, NEAR.violations())
+
+
+def bites(rule):
+    log = Log()
+    before = NEAR.table("violations")
+    NEAR.ask("mutate", rule)
+    check(NEAR.asked("mutate").strip() == rule, NEAR.asked("mutate"))
+    try:
+        error = NEAR.restart(QUEUE)
+    finally:
+        NEAR.ask("mutate", "none")
+    broken = NEAR.table("violations")
+    check(broken[rule] > before[rule], f"rule {rule} was not broken; the restart said: {error}", before, broken)
+    others = [other for other in RULES if other != rule and broken[other] != before[other]]
+    check(not others, f"other rules were broken, too: {others}")
+    lines = [line for line in log.lines() if f"(rule {rule})" in line]
+    check(lines, "the log does not name the rule", *log.lines())
+
+    NEAR.down_up()
+    error = NEAR.restart(QUEUE)
+    check(error is None, f"afterwards the queue does not restart: {error}")
+    works()
+    check(NEAR.table("violations") == broken, "rules were broken without a mutation", broken, NEAR.violations())
+
+
+def unknown_names():
+    for name in ("", "nothing", "agg-first agg-first", "x" * 100):
+        try:
+            NEAR.ask("mutate", name)
+        except OSError:
+            continue
+        raise Failed(f"a mutation '{name}' was accepted")
+
+
+def cases():
+    chosen = Cases(120)
+    chosen.add("a driver that keeps the rules is not refused", keeps_the_rules)
+    for rule in RULES:
+        chosen.add(f"rule {rule} is enforced", bites, rule)
+    chosen.add("no other mutation is accepted", unknown_names)
+    return chosen
+
+
+cases().run()

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A queue is restarted over and over, under load. Queues that share no VNIC with it lose not one packet; where a VNIC is
+shared, what is lost is counted, and TCP loses nothing."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
+from port import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
+
+RESTARTS = 1000 if FULL else 150
+QUEUE = 1
+OTHERS = (2, 3)
+CHANNELS = 4
+BROKEN = NEAR.violations()
+
+
+class Steering:
+    """Queue 0 alone takes what no rule steers; one rule each to the other queues, which so have VNICs of their own."""
+
+    def __init__(self, rules):
+        self.rules = rules
+        self.locations = []
+
+    def __enter__(self):
+        NEAR.ethtool("-X", "equal", 1)
+        for protocol, port, queue in self.rules:
+            said = NEAR.ethtool("-N", "flow-type", protocol, "dst-port", port, "action", queue)
+            self.locations.append(said.split()[-1])
+
+    def __exit__(self, *_):
+        for location in self.locations:
+            NEAR.try_ethtool("-N", "delete", location)
+        NEAR.try_ethtool("-X", "default")
+
+
+def restart_often(busy):
+    for number in range(RESTARTS):
+        error = NEAR.restart(QUEUE)
+        check(error is None, f"restart {number}: {error}")
+    check(all(traffic.running() for traffic in busy), "the load ended before the restarts did")
+
+
+def dropped(before, after, queues):
+    return {name: after[name] - before[name] for queue in queues for name in (f"rx{queue}_{drop}" for drop in DROPS)
+            if after[name] != before[name]}
+
+
+def others_undisturbed():
+    """Datagrams to the other queues, and TCP to the one that restarts."""
+    ports = {queue: 21000 + queue for queue in OTHERS}
+    with Steering([("udp4", ports[queue], queue) for queue in OTHERS] + [("tcp4", 21001, QUEUE)]):
+        before = NEAR.counters()
+        datagrams = {queue: Traffic("udp", 600, port=ports[queue]) for queue in OTHERS}
+        streams = []
+        try:
+            while NEAR.counters()[f"rx{OTHERS[-1]}_packets"] == before[f"rx{OTHERS[-1]}_packets"]:
+                time.sleep(0.1)
+            streams.append(Traffic("tcp", 8, 2, port=21001))
+            restart_often(datagrams.values())
+            streams[0].finish()
+        finally:
+            said = {queue: traffic.stop() for queue, traffic in datagrams.items()}
+        after = NEAR.counters()
+    for queue in OTHERS:
+        sent, received = (int(word) for word in said[queue].split()[1::2])
+        arrived = after[f"rx{queue}_packets"] - before[f"rx{queue}_packets"]
+        check(sent == arrived == received, f"queue {queue}: {sent} sent, {arrived} arrived, {received} received")
+        check(sent > RESTARTS, f"queue {queue} had only {sent} datagrams")
+    check(not dropped(before, after, OTHERS), dropped(before, after, OTHERS))
+
+
+def in_all(counters, name, kind):
+    return sum(counters[f"{kind}{queue}_{name}"] for queue in range(CHANNELS))
+
+
+def shared_counted():
+    """All queues in one VNIC: every packet that left the other port was received here, or is counted as dropped."""
+    sent, before = FAR.counters(), NEAR.counters()
+    load = Traffic("tcp", 16 if FULL else 8, 8)
+    restarts = 0
+    while load.running() and restarts < RESTARTS:
+        error = NEAR.restart(QUEUE)
+        check(error is None, f"restart {restarts}: {error}")
+        restarts += 1
+    load.finish()
+    check(restarts > 10, f"only {restarts} restarts while there was load")
+    after = NEAR.counters()
+    sent = in_all(FAR.counters(), "hw_packets", "tx") - in_all(sent, "hw_packets", "tx")
+    arrived = in_all(after, "hw_packets", "rx") - in_all(before, "hw_packets", "rx")
+    lost = sum(dropped(before, after, range(CHANNELS)).values())
+    lost += sum(after[name] - before[name] for name in ("csum_bad", "malformed", "not_for_us", "link_down", "no_vnic",
+                                                        "filtered"))
+    check(sent == arrived + lost, f"{sent} packets were sent, {arrived} arrived, {lost} were counted as dropped")
+    check(lost, "nothing was dropped: the restarts did not meet any traffic")
+
+
+def prepare():
+    for port in (NEAR, FAR):
+        port.ethtool("-L", "combined", CHANNELS)
+    works()
+
+
+def no_rule_broken():
+    check(NEAR.violations() == BROKEN, BROKEN, NEAR.violations())
+
+
+def cases():
+    chosen = Cases(900 if FULL else 200)
+    chosen.add("four channels work", prepare)
+    chosen.add(f"{RESTARTS} restarts lose nothing on queues that share no VNIC", others_undisturbed)
+    chosen.add("restarts of a queue of a shared VNIC are counted, and TCP loses nothing", shared_counted)
+    chosen.add("no rule of the firmware was broken", no_rule_broken)
+    return chosen
+
+
+cases().run()

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Traffic from a network namespace to this one, bounded in time, checked byte by byte.
+
+    traffic.py [-n NETNS] tcp ADDRESS PORT MIB [CONNECTIONS]   every stream arrives as it was sent
+    traffic.py [-n NETNS] udp ADDRESS PORT SECONDS             prints `sent N received M`
+
+TCP: connections one beside the other, each with a stream of its own, MIB MiB together. UDP: datagrams of 512 bytes,
+paced, until SECONDS have gone or SIGTERM comes; what sent and what received is counted by the sockets. Exit status: 0 if
+all is as it should be, 1 with a sentence if not."""
+import argparse
+import ctypes
+import hashlib
+import os
+import random
+import selectors
+import signal
+import socket
+import sys
+import time
+
+CLONE_NEWNET = 0x40000000
+SO_RCVBUFFORCE = 33
+CHUNK = 65536
+STREAM_LIMIT = 120  # seconds for all of a transfer; without loss it takes a few
+DATAGRAM = 512
+PAUSE = 0.0005
+
+
+def enter(netns):
+    with open(f"/run/netns/{netns}", "rb") as file:
+        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET):
+            sys.exit(f"traffic: namespace {netns}: {os.strerror(ctypes.get_errno())}")
+
+
+def in_child(netns, work):
+    """Runs work() in the namespace; its result is the exit status of the child."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        if netns:
+            enter(netns)
+        status = work()
+    except OSError as error:
+        print(f"traffic: sender: {error}", file=sys.stderr)
+    finally:
+        os._exit(status)
+
+
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def stream(number):
+    """A block that differs for every connection; it is sent over and over, each time its counter first."""
+    return random.Random(number).randbytes(CHUNK - 8)
+
+
+def send_streams(address, port, size, connections):
+    def one(number):
+        block = stream(number)
+        with socket.create_connection((address, port), STREAM_LIMIT) as connection:
+            connection.sendall(number.to_bytes(8, "big"))
+            for count in range(size // CHUNK):
+                connection.sendall(count.to_bytes(8, "big") + block)
+        return 0
+
+    children = [in_child(None, lambda number=number: one(number)) for number in range(connections)]
+    return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+
+
+class Receiver:
+    def __init__(self, connection, size):
+        self.connection, self.size = connection, size
+        self.got, self.digest, self.number = 0, hashlib.sha1(), b""
+
+    def read(self):
+        data = self.connection.recv(4 * CHUNK)
+        missing = 8 - len(self.number)
+        self.number += data[:missing]
+        self.digest.update(data[missing:])
+        self.got += len(data[missing:])
+        return bool(data)
+
+    def right(self):
+        number = int.from_bytes(self.number, "big")
+        expected, block = hashlib.sha1(), stream(number)
+        for count in range(self.size // CHUNK):
+            expected.update(count.to_bytes(8, "big") + block)
+        if self.got == self.size and self.digest.digest() == expected.digest():
+            return True
+        print(f"traffic: connection {number}: {self.got} bytes of {self.size}, or other ones", file=sys.stderr)
+        return False
+
+
+def tcp(args):
+    size = args.amount * 1024 * 1024 // args.connections // CHUNK * CHUNK
+    done = []
+    with socket.create_server((args.address, args.port), family=family(args.address), backlog=128) as server, \
+            selectors.DefaultSelector() as selector:
+        server.setblocking(False)
+        selector.register(server, selectors.EVENT_READ)
+        child = in_child(args.netns, lambda: send_streams(args.address, args.port, size, args.connections))
+        deadline = time.monotonic() + STREAM_LIMIT
+        while len(done) < args.connections:
+            if time.monotonic() > deadline:
+                os.kill(child, signal.SIGKILL)
+                sys.exit(f"traffic: {len(done)} of {args.connections} streams ended within {STREAM_LIMIT} s")
+            for key, _ in selector.select(1):
+                if key.fileobj is server:
+                    connection, _ = server.accept()
+                    selector.register(connection, selectors.EVENT_READ, Receiver(connection, size))
+                elif not key.data.read():
+                    selector.unregister(key.fileobj)
+                    done.append(key.data)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return status or not all([receiver.right() for receiver in done])
+
+
+def send_datagrams(address, port, seconds, count_to):
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+    sent = 0
+    end = time.monotonic() + seconds
+    with socket.socket(family(address), socket.SOCK_DGRAM) as out:
+        while not stopped and time.monotonic() < end:
+            out.sendto(bytes(DATAGRAM), (address, port))
+            sent += 1
+            time.sleep(PAUSE)
+    os.write(count_to, str(sent).encode())
+    return 0
+
+
+def udp(args):
+    read_end, write_end = os.pipe()
+    received = 0
+    with socket.socket(family(args.address), socket.SOCK_DGRAM) as inbox:
+        inbox.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+        inbox.bind((args.address, args.port))
+        inbox.settimeout(0.5)
+        child = in_child(args.netns, lambda: send_datagrams(args.address, args.port, args.amount, write_end))
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+        os.close(write_end)
+        os.set_blocking(read_end, False)
+        sent = b""
+        while True:
+            try:
+                inbox.recv(DATAGRAM)
+                received += 1
+            except TimeoutError:
+                if sent:
+                    break
+            try:
+                sent = sent or os.read(read_end, 32)
+            except BlockingIOError:
+                pass
+    print(f"sent {int(sent)} received {received}")
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-n", dest="netns")
+    parser.add_argument("protocol", choices=("tcp", "udp"))
+    parser.add_argument("address")
+    parser.add_argument("port", type=int)
+    parser.add_argument("amount", type=int)
+    parser.add_argument("connections", type=int, nargs="?", default=4)
+    args = parser.parse_args()
+    sys.exit(tcp(args) if args.protocol == "tcp" else udp(args))
+
+
+main()
