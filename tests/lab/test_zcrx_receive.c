@@ -66,11 +66,119 @@ static void over_ipv6(void **state)
 	one_stream(AF_INET6, BYTES, (struct szc_rx_options){.max_connections = 2});
 }
 
+static void in_long_packets(void **state)
+{
+	(void)state;
+	queue_mtu(9000);
+	one_stream(AF_INET, 2 * BYTES, (struct szc_rx_options){.max_connections = 2});
+	queue_mtu(1500);
+}
+
+/* Buffers of 32 KiB need memory that lies in pieces as long. */
+static void into_long_buffers(void **state)
+{
+	struct szc_rx_options options = {
+		.max_connections = 2, .buffer_size = 32768, .area_size = 32 << 20, .pages = SZC_PAGES_HUGE};
+	struct queue queue;
+	char why[400];
+	int error;
+
+	(void)state;
+	queue_prepare(&queue);
+	error = queue_engine(&queue, options, why, sizeof(why));
+	if (error == -ENOMEM) {
+		queue_restore(&queue);
+		printf("# skip: %s\n", why);
+		skip();
+	}
+	if (error)
+		fail_msg("%s", why);
+	assert_null(strstr(szc_rx_describe(queue.rx), "not longer than a page"));
+	assert_non_null(strstr(szc_rx_describe(queue.rx), "buffers of 32 KiB"));
+	assert_int_equal(szc_rx_close(queue.rx), 0);
+	queue_restore(&queue);
+	queue_mtu(9000);
+	one_stream(AF_INET6, 2 * BYTES, options);
+	queue_mtu(1500);
+}
+
+/* More than the NIC takes: pages instead, which is told, and what was counted in buffers is as much memory as before. */
+static void into_pages_where_longer_ones_are_refused(void **state)
+{
+	struct szc_rx_options options = {
+		.max_connections = 2, .buffer_size = 128 << 10, .quota_buffers = 8, .area_size = 64 << 20};
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+
+	(void)state;
+	queue_open(&queue, AF_INET, options);
+	assert_non_null(strstr(szc_rx_describe(queue.rx), "not longer than a page, because"));
+	assert_non_null(strstr(szc_rx_describe(queue.rx), "at most 2, 256 buffers each"));
+	sink_send(&sender, queue_connect(&queue, &sink, 2), 2, BYTES, 30000);
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.got, BYTES);
+	sink_send_end(&sender);
+	szc_conn_close(sink.conn);
+	queue_close(&queue);
+}
+
+static void many_at_once(void **state)
+{
+	enum { COUNT = 16 };
+	struct queue queue;
+	struct sink *sinks = calloc(COUNT, sizeof(*sinks));
+	struct sink_sender senders[COUNT];
+	struct written before;
+	int i;
+
+	(void)state;
+	queue_open(&queue, AF_INET, (struct szc_rx_options){.max_connections = COUNT});
+	before = written();
+	for (i = 0; i < COUNT; i++)
+		sink_send(&senders[i], queue_connect(&queue, &sinks[i], (unsigned)i), (unsigned)i, BYTES / COUNT,
+			  500 + 3000 * (size_t)i);
+	sink_until_over(queue.rx, sinks, COUNT);
+	for (i = 0; i < COUNT; i++) {
+		assert_int_equal(sinks[i].error, 0);
+		assert_int_equal(sinks[i].got, BYTES / COUNT);
+	}
+	by_the_device_alone(&queue, &before, BYTES);
+	for (i = 0; i < COUNT; i++) {
+		sink_send_end(&senders[i]);
+		szc_conn_close(sinks[i].conn);
+	}
+	queue_close(&queue);
+	free(sinks);
+}
+
+/* A damaged packet is the NIC's to drop, a lost one TCP's to send again: what arrives is right, and nobody copied it. */
+static void over_a_bad_wire(void **state)
+{
+	struct szc_nic_wire bad = {.set = SZC_NIC_WIRE_LOSS | SZC_NIC_WIRE_REORDER | SZC_NIC_WIRE_DUPLICATE |
+					  SZC_NIC_WIRE_CORRUPT,
+				   .loss = 5000,
+				   .reorder = 10000,
+				   .duplicate = 5000,
+				   .corrupt = 5000};
+	struct szc_nic_wire good = {.set = bad.set};
+
+	(void)state;
+	queue_wire(bad);
+	one_stream(AF_INET, BYTES, (struct szc_rx_options){.max_connections = 2});
+	queue_wire(good);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(over_ipv4),
 		cmocka_unit_test(over_ipv6),
+		cmocka_unit_test(in_long_packets),
+		cmocka_unit_test(into_long_buffers),
+		cmocka_unit_test(into_pages_where_longer_ones_are_refused),
+		cmocka_unit_test(many_at_once),
+		cmocka_unit_test(over_a_bad_wire),
 	};
 
 	alarm(300);

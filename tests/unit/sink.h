@@ -34,6 +34,7 @@ struct sink {
 	bool eof;
 	int error;
 	bool hoard;
+	bool anywhere; /* its views need not lie in the area that the engine was opened with */
 	struct szc_view *views[SINK_VIEWS];
 	size_t offsets[SINK_VIEWS]; /* of each view's first byte */
 	unsigned view_count;

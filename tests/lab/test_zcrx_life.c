@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* Beginnings and ends: refusals, closing amid traffic, forks, views that outlive, connections that come another way, and
+ * areas that only the device can write to. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/udmabuf.h>
+#include <szc/layer.h>
+#include "tests/lab/queue.h"
+
+enum { PAGE = 4096 };
+
+static void refused(struct queue *queue, struct szc_rx_options options, int expected, const char *words)
+{
+	char why[400] = "";
+	struct szc_rx *before = queue->rx;
+	int error = queue_engine(queue, options, why, sizeof(why));
+
+	queue->rx = before;
+	assert_int_equal(error, expected);
+	if (!strstr(why, words))
+		fail_msg("\"%s\" does not say \"%s\"", why, words);
+}
+
+static int open_queue(struct szc_rx **rx, unsigned number, char *why, size_t size)
+{
+	struct szc_rx_options options = {.size = sizeof(options),
+					 .backend = SZC_BACKEND_ZCRX,
+					 .max_connections = 1,
+					 .ifname = queue_near,
+					 .queue = number,
+					 .error = why,
+					 .error_size = size};
+
+	return szc_rx_open(rx, &options);
+}
+
+static void refusals_name_their_cause(void **state)
+{
+	struct szc_rx_options usual = {.max_connections = 1};
+	struct szc_rx *rx;
+	struct queue queue;
+	char why[400];
+
+	(void)state;
+	queue_prepare(&queue);
+	assert_int_equal(open_queue(&rx, 99, why, sizeof(why)), SZC_E_BACKEND);
+	assert_non_null(strstr(why, "no receive queue 99: it has 2"));
+	assert_int_equal(queue_engine(&queue, usual, why, sizeof(why)), 0);
+	refused(&queue, usual, SZC_E_BACKEND, "belongs to somebody else's zero-copy receive");
+	usual.area_size = 1 << 20;
+	refused(&queue, usual, SZC_E_OPTION, "Raise area_size to");
+	assert_int_equal(szc_rx_close(queue.rx), 0);
+	queue_restore(&queue);
+	assert_int_equal(open_queue(&rx, QUEUE, why, sizeof(why)), SZC_E_BACKEND);
+	assert_non_null(strstr(why, "headers must be split from payload"));
+}
+
+static void closes_amid_traffic(void **state)
+{
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+	int round;
+
+	(void)state;
+	queue_open(&queue, AF_INET, (struct szc_rx_options){.max_connections = 4});
+	for (round = 0; round < 10; round++) {
+		size_t enough = (size_t)round * 20000;
+
+		sink_send(&sender, queue_connect(&queue, &sink, 1), 1, 1 << 30, 1 << 16);
+		sink.hoard = round % 3 == 0;
+		while (sink.got < enough && sink.view_count < 2)
+			sink_turn(queue.rx, SINK_TURN_MS);
+		szc_conn_close(sink.conn);
+		sink_turn(queue.rx, 0);
+		sink_release(queue.rx, &sink);
+		sink_send_end(&sender);
+	}
+	sink_send(&sender, queue_connect(&queue, &sink, 1), 1, 1 << 30, 1 << 16);
+	while (sink.got < 1 << 20)
+		sink_turn(queue.rx, SINK_TURN_MS);
+	assert_int_equal(szc_rx_close(queue.rx), 0);
+	sink_send_end(&sender);
+	queue_restore(&queue);
+}
+
+static void views_outlive_their_connection(void **state)
+{
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+
+	(void)state;
+	queue_open(&queue, AF_INET6, (struct szc_rx_options){.max_connections = 2});
+	sink_send(&sender, queue_connect(&queue, &sink, 2), 2, 60000, 60000);
+	sink.hoard = true;
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.got, 60000);
+	szc_conn_close(sink.conn);
+	sink_turn(queue.rx, SINK_TURN_MS);
+	assert_int_equal(szc_rx_close(queue.rx), SZC_E_VIEWS_OUT);
+	sink_release(queue.rx, &sink);
+	sink_send_end(&sender);
+	queue_close(&queue);
+}
+
+/* A child that lives on keeps neither the queue bound nor the area mapped. */
+static void a_child_keeps_nothing(void **state)
+{
+	struct szc_rx_options options = {.max_connections = 1};
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+	pid_t child;
+	int round, status;
+
+	(void)state;
+	queue_prepare(&queue);
+	for (round = 0; round < 2; round++) {
+		char why[400];
+
+		if (queue_engine(&queue, options, why, sizeof(why)))
+			fail_msg("round %d: %s", round, why);
+		if (round)
+			break;
+		queue_listen(&queue, queue.rx, AF_INET);
+		sink_send(&sender, queue_connect(&queue, &sink, 3), 3, 100000, 5000);
+		sink_until_over(queue.rx, &sink, 1);
+		child = fork();
+		if (!child) {
+			pause();
+			_exit(0);
+		}
+		assert_return_code(child, errno);
+		sink_send_end(&sender);
+		szc_conn_close(sink.conn);
+		sink_finish(queue.rx);
+	}
+	sink_finish(queue.rx);
+	assert_return_code(kill(child, SIGKILL), errno);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	queue_restore(&queue);
+}
+
+/* What comes through another queue lies in ordinary memory: the kernel copies it, and it is counted. */
+static void another_way_in_is_copied_and_counted(void **state)
+{
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+	struct szc_trips trips;
+	char why[400];
+
+	(void)state;
+	queue_prepare(&queue);
+	if (queue_engine(&queue, (struct szc_rx_options){.max_connections = 1}, why, sizeof(why)))
+		fail_msg("%s", why);
+	/* Over loopback. */
+	sink_send(&sender, sink_add(queue.rx, &sink, 4, 0), 4, 1 << 20, 30000);
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.got, 1 << 20);
+	szc_rx_trips(queue.rx, &trips);
+	assert_int_equal(trips.bytes_received, 1 << 20);
+	assert_int_equal(trips.bytes_kernel_copied, 1 << 20);
+	assert_int_equal(trips.bytes_zero_copy, 0);
+	sink_send_end(&sender);
+	szc_conn_close(sink.conn);
+	sink_finish(queue.rx);
+	queue_restore(&queue);
+}
+
+/* ---- dma-buf */
+
+static int dmabuf(size_t size)
+{
+	struct udmabuf_create create = {.flags = UDMABUF_FLAGS_CLOEXEC, .size = size};
+	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), memory, fd;
+
+	if (device < 0) {
+		printf("# skip: this kernel has no /dev/udmabuf\n");
+		skip();
+	}
+	memory = memfd_create("area", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+	assert_return_code(memory, errno);
+	assert_return_code(ftruncate(memory, (off_t)size), errno);
+	assert_return_code(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), errno);
+	create.memfd = (uint32_t)memory;
+	fd = ioctl(device, UDMABUF_CREATE, &create);
+	assert_return_code(fd, errno);
+	close(memory);
+	close(device);
+	return fd;
+}
+
+static void into_a_dma_buf(void **state)
+{
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+	int fd = dmabuf(4 << 20);
+
+	(void)state;
+	queue_open(&queue, AF_INET, (struct szc_rx_options){.max_connections = 1, .dmabuf_fd = fd});
+	sink_send(&sender, queue_connect(&queue, &sink, 5), 5, 2 << 20, 60000);
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.error, 0);
+	assert_int_equal(sink.got, 2 << 20);
+	sink_send_end(&sender);
+	szc_conn_close(sink.conn);
+	queue_close(&queue);
+	close(fd);
+}
+
+static int no_start(struct szc_conn *conn, void *layer)
+{
+	(void)conn;
+	(void)layer;
+	return 0;
+}
+
+static void count_free(void *layer)
+{
+	++*(int *)layer;
+}
+
+/* No layer may write there, and the kernel cannot copy to it. */
+static void a_dma_buf_has_its_limits(void **state)
+{
+	static const struct szc_layer_ops writer = {.start = no_start, .free = count_free};
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+	char why[400];
+	int fd = dmabuf(4 << 20), freed = 0;
+
+	(void)state;
+	queue_prepare(&queue);
+	if (queue_engine(&queue, (struct szc_rx_options){.max_connections = 1, .dmabuf_fd = fd}, why, sizeof(why)))
+		fail_msg("%s", why);
+	sink_send(&sender, sink_add(queue.rx, &sink, 6, 0), 6, 1 << 20, 30000);
+	assert_int_equal(szc_layer_attach(sink.conn, &writer, &freed), SZC_E_STATE);
+	assert_int_equal(freed, 1);
+	assert_non_null(strstr(szc_conn_last_error(sink.conn), "dma-buf"));
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.error, -ENOMEM);
+	assert_non_null(strstr(szc_conn_last_error(sink.conn), "cannot copy it into a dma-buf"));
+	szc_conn_close(sink.conn);
+	sink_send_end(&sender);
+	sink_finish(queue.rx);
+	queue_restore(&queue);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refusals_name_their_cause),
+		cmocka_unit_test(closes_amid_traffic),
+		cmocka_unit_test(views_outlive_their_connection),
+		cmocka_unit_test(a_child_keeps_nothing),
+		cmocka_unit_test(another_way_in_is_copied_and_counted),
+		cmocka_unit_test(into_a_dma_buf),
+		cmocka_unit_test(a_dma_buf_has_its_limits),
+	};
+
+	alarm(300);
+	return cmocka_run_group_tests_name("zcrx_life", tests, NULL, NULL);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* What can run out on a NIC's queue: buffers, the completion ring, the refill ring. Each is told apart and goes on. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "tests/lab/queue.h"
+
+enum {
+	PAGE = 4096,
+	STANDING = 2 * QUEUE_RING + 128, /* buffers that the NIC can hold by itself, as lib/budget.c has it */
+	SMALL = STANDING + 64,           /* buffers of a small area: one connection, 32 of quota, 32 in its socket */
+};
+
+/* The library's bound undone: what the kernel would have let the socket keep. */
+static void unbound(const struct sink *sink)
+{
+	int size = 64 << 20;
+
+	assert_return_code(setsockopt(szc_conn_fd(sink->conn), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), errno);
+}
+
+/* Until the sender stands still: the socket's queue, and the area, are as full as they get. */
+static void fill_up(const struct sink_sender *sender)
+{
+	size_t before = SIZE_MAX;
+	int still;
+
+	for (still = 0; still < 10; usleep(50000)) {
+		size_t sent = __atomic_load_n(&sender->sent, __ATOMIC_RELAXED);
+
+		still = sent == before ? still + 1 : 0;
+		before = sent;
+	}
+}
+
+/* The bound keeps the area from running dry, whatever the wire does. */
+static void a_small_area_survives_loss(void **state)
+{
+	struct szc_nic_wire lossy = {.set = SZC_NIC_WIRE_LOSS, .loss = 30000};
+	struct szc_rx_options options = {.max_connections = 1, .area_size = SMALL * PAGE};
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+
+	(void)state;
+	queue_open(&queue, AF_INET, options);
+	queue_wire(lossy);
+	sink_send(&sender, queue_connect(&queue, &sink, 1), 1, 1 << 20, 60000);
+	fill_up(&sender);
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.got, 1 << 20);
+	assert_int_equal(sink_stats(queue.rx).queue_empty, 0);
+	assert_int_equal(queue_counter("rx1_alloc_fail"), 0);
+	lossy.loss = 0;
+	queue_wire(lossy);
+	sink_send_end(&sender);
+	szc_conn_close(sink.conn);
+	queue_close(&queue);
+}
+
+/* Without it the queue runs dry, says so once, and goes on when buffers are back; what was dropped is sent again. */
+static void a_dry_queue_recovers(void **state)
+{
+	struct szc_rx_options options = {.max_connections = 1, .area_size = SMALL * PAGE};
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+
+	(void)state;
+	queue_open(&queue, AF_INET, options);
+	sink_send(&sender, queue_connect(&queue, &sink, 2), 2, 6 << 20, 60000);
+	unbound(&sink);
+	fill_up(&sender);
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.got, 6 << 20);
+	assert_true(sink_stats(queue.rx).queue_empty >= 1);
+	sink_send_end(&sender);
+	szc_conn_close(sink.conn);
+	queue_close(&queue);
+}
+
+static void a_dry_queue_is_given_more(void **state)
+{
+	struct szc_rx_options options = {
+		.max_connections = 1, .area_size = SMALL * PAGE, .area_max = 8 << 20, .quota_buffers = 32};
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+
+	(void)state;
+	queue_open(&queue, AF_INET, options);
+	sink_send(&sender, queue_connect(&queue, &sink, 3), 3, 6 << 20, 60000);
+	unbound(&sink);
+	fill_up(&sender);
+	sink.anywhere = true;
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.got, 6 << 20);
+	assert_in_range(sink_stats(queue.rx).areas_added, 1, 4);
+	sink_send_end(&sender);
+	szc_conn_close(sink.conn);
+	queue_close(&queue);
+}
+
+/* More at once, on all connections together, than the completion ring holds. */
+static void a_full_completion_ring_loses_nothing(void **state)
+{
+	enum { COUNT = 16, QUOTA = 1500, WAITING = 700, EACH = 600000 };
+	struct szc_rx_options options = {.max_connections = COUNT,
+					 .quota_buffers = QUOTA,
+					 .area_size = (size_t)(STANDING + COUNT * (QUOTA + WAITING)) * PAGE};
+	struct sink *sinks = calloc(COUNT, sizeof(*sinks));
+	struct sink_sender senders[COUNT];
+	struct queue queue;
+	int fds[COUNT], i;
+
+	(void)state;
+	queue_open(&queue, AF_INET, options);
+	for (i = 0; i < COUNT; i++)
+		fds[i] = queue_connect(&queue, &sinks[i], (unsigned)i);
+	sink_turn(queue.rx, 0);
+	for (i = 0; i < COUNT; i++)
+		sink_send(&senders[i], fds[i], (unsigned)i, EACH, EACH);
+	for (i = 0; i < COUNT; i++)
+		fill_up(&senders[i]);
+	sink_until_over(queue.rx, sinks, COUNT);
+	assert_true(sink_stats(queue.rx).cq_full >= 1);
+	for (i = 0; i < COUNT; i++) {
+		assert_int_equal(sinks[i].got, EACH);
+		sink_send_end(&senders[i]);
+		szc_conn_close(sinks[i].conn);
+	}
+	queue_close(&queue);
+	free(sinks);
+}
+
+/* A hoarder stops itself alone, and goes on when it lets go. */
+static void a_hoarder_stalls_itself_alone(void **state)
+{
+	struct szc_rx_options options = {.max_connections = 2, .quota_buffers = 32};
+	struct sink *sinks = calloc(2, sizeof(*sinks));
+	struct sink_sender senders[2];
+	struct queue queue;
+
+	(void)state;
+	queue_open(&queue, AF_INET, options);
+	sink_send(&senders[0], queue_connect(&queue, &sinks[0], 5), 5, 1 << 20, 60000);
+	sinks[0].hoard = true;
+	sink_until_quiet(queue.rx);
+	assert_true(sinks[0].got < 1 << 20);
+	assert_true(sink_stats(queue.rx).parked >= 1);
+	sink_send(&senders[1], queue_connect(&queue, &sinks[1], 6), 6, 1 << 20, 60000);
+	sink_until_over(queue.rx, &sinks[1], 1);
+	assert_int_equal(sinks[1].got, 1 << 20);
+	assert_false(sink_over(&sinks[0]));
+	sink_release(queue.rx, &sinks[0]);
+	sink_until_over(queue.rx, sinks, 2);
+	assert_int_equal(sinks[0].got, 1 << 20);
+	sink_send_end(&senders[0]);
+	sink_send_end(&senders[1]);
+	szc_conn_close(sinks[0].conn);
+	szc_conn_close(sinks[1].conn);
+	queue_close(&queue);
+	free(sinks);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_small_area_survives_loss),    cmocka_unit_test(a_dry_queue_recovers),
+		cmocka_unit_test(a_dry_queue_is_given_more),     cmocka_unit_test(a_full_completion_ring_loses_nothing),
+		cmocka_unit_test(a_hoarder_stalls_itself_alone),
+	};
+
+	alarm(300);
+	return cmocka_run_group_tests_name("zcrx_starvation", tests, NULL, NULL);
+}
