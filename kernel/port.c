@@ -411,9 +411,7 @@ static int set_features(struct net_device *dev, netdev_features_t features)
 		if (err)
 			return err;
 	}
-	if (changed & ~features & NETIF_F_NTUPLE)
-		szcnic_rules_flush(port);
-	return 0;
+	return changed & ~features & NETIF_F_NTUPLE ? szcnic_rules_flush(port) : 0;
 }
 
 static void tx_timeout(struct net_device *dev, unsigned int queue)

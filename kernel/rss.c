@@ -266,10 +266,16 @@ int szcnic_modify_context(struct net_device *dev, struct ethtool_rxfh_context *c
 int szcnic_remove_context(struct net_device *dev, struct ethtool_rxfh_context *ctx, u32 context,
 			  struct netlink_ext_ack *extack)
 {
+	struct szcnic_rss *rss = ethtool_rxfh_context_priv(ctx);
 	struct szcnic_port *port = netdev_priv(dev);
+	bool live = rss->vnic.live;
+	int err;
 
-	if (port->open)
-		szcnic_context_down(port, ethtool_rxfh_context_priv(ctx));
+	err = szcnic_context_down(port, rss);
+	if (err) {
+		rss->vnic.live = live;
+		return err;
+	}
 	port->contexts[context] = NULL;
 	return 0;
 }

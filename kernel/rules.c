@@ -170,10 +170,16 @@ static void bring_up(struct szcnic_port *port, struct szcnic_rule *rule)
 			   rule->spec.location);
 }
 
-static void take_down(struct szcnic_port *port, struct szcnic_rule *rule)
+/* A filter that the firmware does not let go of stays the rule's. */
+static int take_down(struct szcnic_port *port, struct szcnic_rule *rule)
 {
-	if (rule->live)
-		szcnic_rule_down(port, rule);
+	bool live = rule->live;
+	int err;
+
+	err = szcnic_rule_down(port, rule);
+	if (err)
+		rule->live = live;
+	return err;
 }
 
 /* Puts a rule into its slot and into force; what was there before stays if that fails. */
@@ -181,13 +187,14 @@ static int put_rule(struct szcnic_port *port, const struct szcnic_rule *rule)
 {
 	struct szcnic_rule *slot = &port->rules[rule->spec.location];
 	struct szcnic_rule old;
-	int err = 0;
+	int err;
 
-	take_down(port, slot);
+	err = take_down(port, slot);
+	if (err)
+		return err;
 	old = *slot;
 	*slot = *rule;
-	if (port->open)
-		err = szcnic_rule_up(port, slot);
+	err = port->open ? szcnic_rule_up(port, slot) : 0;
 	if (err) {
 		*slot = old;
 		bring_up(port, slot);
@@ -230,19 +237,26 @@ out:
 
 static int delete_rule(struct szcnic_port *port, u32 location)
 {
+	int err;
+
 	if (location >= SZCNIC_RULES)
 		return -EINVAL;
 	if (!port->rules[location].used)
 		return -ENOENT;
-	take_down(port, &port->rules[location]);
-	memset(&port->rules[location], 0, sizeof(port->rules[location]));
-	return 0;
+	err = take_down(port, &port->rules[location]);
+	if (!err)
+		memset(&port->rules[location], 0, sizeof(port->rules[location]));
+	return err;
 }
 
-void szcnic_rules_flush(struct szcnic_port *port)
+int szcnic_rules_flush(struct szcnic_port *port)
 {
-	for (u32 i = 0; i < SZCNIC_RULES; i++)
-		delete_rule(port, i);
+	int err = 0;
+
+	for (u32 i = 0; !err && i < SZCNIC_RULES; i++)
+		if (port->rules[i].used)
+			err = delete_rule(port, i);
+	return err;
 }
 
 int szcnic_set_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd)

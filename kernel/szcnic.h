@@ -263,7 +263,7 @@ int szcnic_remove_context(struct net_device *dev, struct ethtool_rxfh_context *c
 			  struct netlink_ext_ack *extack);
 int szcnic_get_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd, u32 *locations);
 int szcnic_set_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd);
-void szcnic_rules_flush(struct szcnic_port *port);	/* when NETIF_F_NTUPLE is switched off */
+int szcnic_rules_flush(struct szcnic_port *port);	/* when NETIF_F_NTUPLE is switched off */
 
 /* ---- stats.c */
 extern const struct netdev_stat_ops szcnic_stat_ops;
