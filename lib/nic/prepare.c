@@ -61,30 +61,37 @@ static int check_owner(struct szc_nic *nic, unsigned queue)
 struct search {
 	struct szc_nic *nic;
 	unsigned queue;
+	bool has_table;
 };
 
-static int refuse_context(unsigned context, const struct szc_nic_table *table, void *arg)
+static int look_at_table(unsigned context, const struct szc_nic_table *table, void *arg)
 {
 	struct search *search = arg;
 	const char *ifname = search->nic->ifname;
 
+	if (!context && table->count)
+		search->has_table = true;
 	if (!context || !szc_nic_table_has(table, search->queue))
 		return 0;
-	return szc_nic_fail(
-		search->nic, -EEXIST,
-		"RSS context %u of %s spreads traffic over queue %u: change it (ethtool -X %s context %u ...) or "
-		"take another queue",
-		context, ifname, search->queue, ifname, context);
+	return szc_nic_fail(search->nic, -EEXIST,
+			    "RSS context %u of %s spreads traffic over queue %u: change it (ethtool -X %s context %u ...) or "
+			    "take another queue",
+			    context, ifname, search->queue, ifname, context);
 }
 
-static int check_contexts(struct szc_nic *nic, unsigned queue)
+static int check_tables(struct szc_nic *nic, unsigned queue)
 {
 	struct search search = {.nic = nic, .queue = queue};
-	int error = szc_nic_rss_list(nic, refuse_context, &search);
+	int error = szc_nic_rss_list(nic, look_at_table, &search);
 
-	if (error && error != -EEXIST)
+	if (error == -EEXIST)
+		return error;
+	if (error && error != -EOPNOTSUPP)
 		return szc_nic_refused(nic, error, "cannot read the RSS tables of %s", nic->ifname);
-	return error;
+	if (search.has_table)
+		return 0;
+	return szc_nic_fail(nic, -EOPNOTSUPP, "%s has no RSS table, so other traffic cannot be kept off queue %u",
+			    nic->ifname, queue);
 }
 
 static int check_port(struct szc_nic *nic, const struct szc_nic_filters *filters, uint16_t port, unsigned queue)
@@ -134,7 +141,7 @@ static int check(struct szc_nic *nic, const struct szc_nic_prepare_options *opti
 	if (!error)
 		error = check_owner(nic, options->queue);
 	if (!error)
-		error = check_contexts(nic, options->queue);
+		error = check_tables(nic, options->queue);
 	if (!error && options->port_count)
 		error = check_ports(nic, options);
 	return error;
