@@ -23,7 +23,7 @@ const char *const queue_near = "szc0", *const queue_far = "szc1";
 
 /* ---- namespaces */
 
-static int here = -1;
+static __thread int here = -1; /* each thread has a namespace of its own */
 
 static void enter_peer(void)
 {
@@ -31,7 +31,7 @@ static void enter_peer(void)
 
 	assert_return_code(fd, errno);
 	if (here < 0)
-		here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	assert_return_code(here, errno);
 	assert_return_code(setns(fd, CLONE_NEWNET), errno);
 	close(fd);
