@@ -3,38 +3,34 @@
 
 #include <errno.h>
 #include <net/if.h>
-#include <stdio.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-static int ask(int fd, const char *ifname, void *command)
+static void take(struct szc_nicinfo *info, const struct szc_nic *nic, const struct szc_nic_info *told, unsigned queue)
 {
-	struct ifreq request = {.ifr_data = command};
+	const struct szc_nic_queue *at;
+	size_t i;
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", ifname);
-	return ioctl(fd, SIOCETHTOOL, &request);
+	info->ring = told->rx_ring;
+	info->queues = told->rx_queues;
+	info->split = told->split;
+	info->threshold = told->split_threshold != SZC_NIC_UNKNOWN && told->split_threshold;
+	for (i = 0; (at = szc_nic_queue(nic, i)); i++)
+		if (at->id == queue)
+			info->napi_id = at->napi_id;
 }
 
-int szc_nicinfo_look(struct szc_nicinfo *info, const char *ifname)
+int szc_nicinfo_look(struct szc_nicinfo *info, const char *ifname, unsigned queue)
 {
-	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
-	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
-	int fd;
+	struct szc_nic_options options = {.size = sizeof(options), .ifname = ifname};
+	const struct szc_nic_info *told;
+	struct szc_nic *nic;
 
 	*info = (struct szc_nicinfo){.ifindex = if_nametoindex(ifname)};
 	if (!info->ifindex)
 		return -ENODEV;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
+	if (szc_nic_open(&nic, &options))
 		return 0;
-	/* Where payload has a ring of its own it is told as the jumbo ring. */
-	if (!ask(fd, ifname, &ring))
-		info->ring = ring.rx_jumbo_pending > ring.rx_pending ? ring.rx_jumbo_pending : ring.rx_pending;
-	if (!ask(fd, ifname, &channels))
-		info->queues = channels.rx_count + channels.combined_count;
-	close(fd);
+	if (!szc_nic_look(nic, &told))
+		take(info, nic, told, queue);
+	szc_nic_close(nic);
 	return 0;
 }

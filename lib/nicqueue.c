@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "nicinfo.h"
@@ -11,7 +12,10 @@
 #include "zcrx.h"
 #include "zcrx_abi.h"
 
-enum { COMPLETIONS = 4096 }; /* at most; a full ring is no loss */
+enum {
+	COMPLETIONS = 4096, /* at most; a full ring is no loss */
+	LOOK_MS = 1000,
+};
 
 static const struct zcrx_state *first_state(const struct szc_rx *rx)
 {
@@ -53,7 +57,7 @@ static int derive_own(struct szc_rx *rx)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct szc_nicinfo nic;
 
-	if (szc_nicinfo_look(&nic, o->ifname))
+	if (szc_nicinfo_look(&nic, o->ifname, o->queue))
 		return szc_rx_fail(rx, SZC_E_BACKEND, "there is no interface %s in this network namespace", o->ifname);
 	if (o->buffer_size < page)
 		o->buffer_size = page;
@@ -132,8 +136,9 @@ static int open_own(struct szc_rx *rx, struct zcrx_state *state)
 	struct szc_nicinfo nic;
 	int error;
 
-	if (szc_nicinfo_look(&nic, rx->options.ifname))
+	if (szc_nicinfo_look(&nic, rx->options.ifname, rx->options.queue))
 		return szc_rx_fail(rx, SZC_E_BACKEND, "there is no interface %s any more", rx->options.ifname);
+	state->napi_id = nic.napi_id;
 	state->registration.ifindex = nic.ifindex;
 	state->registration.queue = rx->options.queue;
 	state->registration.event = (uint64_t)(uintptr_t)rx | SZC_URING_EVENT;
@@ -164,6 +169,37 @@ static int zcrx_open(struct szc_rx *rx)
 	szc_uring_forget_fd(&state->uring);
 	rx->receive_buffer = rx->budget.receive_buffer;
 	return 0;
+}
+
+/* ---- connections */
+
+/*
+ * Whether a connection's packets come through our queue: its handshake did, or did not. A queue's NAPI has another number
+ * after the interface went down and up, so that a difference is looked into, but not at each connection.
+ */
+static bool comes_elsewhere(const struct szc_rx *rx, int fd)
+{
+	struct zcrx_state *state = rx->backend_state;
+	socklen_t len = sizeof(unsigned);
+	struct szc_nicinfo nic;
+	unsigned napi_id = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, &napi_id, &len))
+		return false; /* the kernel does not tell */
+	if (napi_id != state->napi_id && rx->now_ms >= state->look_again_ms) {
+		state->look_again_ms = rx->now_ms + LOOK_MS;
+		if (!szc_nicinfo_look(&nic, rx->options.ifname, rx->options.queue))
+			state->napi_id = nic.napi_id;
+	}
+	return state->napi_id && napi_id != state->napi_id;
+}
+
+static int zcrx_attach(struct szc_conn *conn)
+{
+	conn->elsewhere = comes_elsewhere(conn->rx, conn->fd);
+	if (conn->elsewhere)
+		conn->rx->stats.elsewhere++;
+	return szc_zcrx_attach(conn);
 }
 
 /* ---- closing */
@@ -236,7 +272,7 @@ const struct szc_backend_ops szc_backend_zcrx = {
 	.may_close = zcrx_may_close,
 	.describe = zcrx_describe,
 	.copied = zcrx_copied,
-	.attach = szc_zcrx_attach,
+	.attach = zcrx_attach,
 	.receive = szc_zcrx_receive,
 	.stop = szc_uring_stop,
 	.want_write = szc_uring_want_write,

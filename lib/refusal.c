@@ -32,12 +32,21 @@ int szc_refusal_nodev(struct szc_rx *rx, const struct szc_features *features)
 static int not_prepared(struct szc_rx *rx)
 {
 	const struct szc_rx_options *o = &rx->options;
+	const char *what = "headers must be split from payload, with a threshold of 0";
+	struct szc_nicinfo nic;
 
-	return szc_rx_fail(
-		rx, SZC_E_BACKEND,
-		"%s is not ready for zero-copy receive: headers must be split from payload, with a threshold of "
-		"0. Run `szc-nic prepare %s --queue %u`, or `ethtool -G %s tcp-data-split on hds-thresh 0`",
-		o->ifname, o->ifname, o->queue, o->ifname);
+	if (!szc_nicinfo_look(&nic, o->ifname, o->queue)) {
+		if (nic.split == SZC_NIC_SPLIT_ON && nic.threshold)
+			what = "the threshold of its header/data split is not 0";
+		else if (nic.split == SZC_NIC_SPLIT_ON)
+			what = "headers are split from payload, but its driver refuses";
+		else if (nic.split == SZC_NIC_SPLIT_OFF)
+			what = "its header/data split is off";
+	}
+	return szc_rx_fail(rx, SZC_E_BACKEND,
+			   "%s is not ready for zero-copy receive: %s. Run `szc-nic prepare %s --queue %u`, or "
+			   "`ethtool -G %s tcp-data-split on hds-thresh 0`",
+			   o->ifname, what, o->ifname, o->queue, o->ifname);
 }
 
 static int no_such_queue(struct szc_rx *rx)
@@ -45,7 +54,7 @@ static int no_such_queue(struct szc_rx *rx)
 	const struct szc_rx_options *o = &rx->options;
 	struct szc_nicinfo nic;
 
-	if (szc_nicinfo_look(&nic, o->ifname) || !nic.queues)
+	if (szc_nicinfo_look(&nic, o->ifname, o->queue) || !nic.queues)
 		return szc_rx_fail(rx, SZC_E_BACKEND, "%s has no receive queue %u", o->ifname, o->queue);
 	return szc_rx_fail(rx, SZC_E_BACKEND,
 			   "%s has no receive queue %u: it has %u, numbered from 0 (ethtool -L changes that)",

@@ -16,6 +16,8 @@ struct zcrx_state {
 	struct szc_features features;
 	struct szc_registration registration;
 	struct szc_starvation starvation;
+	unsigned napi_id; /* the queue's, when it was looked at; 0: unknown */
+	uint64_t look_again_ms;
 	/* Connections that may receive. Armed before the next sleep, so that all that is released by then counts. */
 	TAILQ_HEAD(, zcrx_conn) to_arm;
 };

@@ -33,6 +33,7 @@ static void by_the_device_alone(struct queue *queue, const struct written *befor
 	assert_int_equal(trips.bytes_zero_copy, bytes);
 	assert_int_equal(trips.bytes_kernel_copied, 0);
 	assert_int_equal(trips.bytes_user_copied, 0);
+	assert_int_equal(sink_stats(queue->rx).elsewhere, 0);
 }
 
 static void one_stream(int family, size_t total, struct szc_rx_options options)
