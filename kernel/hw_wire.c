@@ -184,12 +184,16 @@ static enum hrtimer_restart wire_timeout(struct hrtimer *timer)
 	unsigned long flags;
 	LIST_HEAD(out);
 	bool resume;
+	u64 room;
 
 	spin_lock_irqsave(&wire->lock, flags);
 	release(wire, now, &out);
-	resume = wire->blocked && !room_at(wire, now);
+	room = room_at(wire, now);
+	resume = wire->blocked && !room;
 	if (resume)
 		wire->blocked = false;
+	else
+		wire->resume_at_ns = room;
 	note_impaired(wire);
 	arm(wire);
 	spin_unlock_irqrestore(&wire->lock, flags);
