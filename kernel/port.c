@@ -226,7 +226,7 @@ void szcnic_port_halt(struct szcnic_port *port)
 	timer_delete_sync(&port->watchdog);
 	for (i = 0; i < port->channels; i++)
 		WRITE_ONCE(port->txqs[i].closing, true);
-	reset = device_stop(port);
+	reset = device_stop(port) || port->stuck;
 	for (i = 0; i < port->channels; i++)
 		szcnic_txq_halt(&port->txqs[i]);
 	if (reset)
@@ -237,6 +237,7 @@ void szcnic_port_halt(struct szcnic_port *port)
 		reset = true;
 		fw_reset(&port->hw);
 	}
+	port->stuck = false;
 	if (reset)
 		netdev_warn(port->dev, "the firmware refused to close the port, so the device was reset\n");
 }
@@ -337,17 +338,20 @@ int szcnic_reconfigure(struct szcnic_port *port, void (*change)(struct szcnic_po
 		change(port, to);
 		return 0;
 	}
+	/* Absent, so that the stack's watchdog does not take the time this needs for a hang. */
+	netif_device_detach(port->dev);
 	port_close(port);
 	change(port, to);
 	err = port_open(port);
 	if (err) {
 		change(port, from);
 		if (port_open(port)) {
-			netdev_err(port->dev, "the port opens with neither the new settings nor the old ones, and stays closed\n");
+			netdev_err(port->dev, "the port opens with neither the new settings nor the old ones, and closes\n");
 			carrier_turn(port, false);
 			fail_later(port);
 		}
 	}
+	netif_device_attach(port->dev);
 	return err;
 }
 

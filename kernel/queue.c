@@ -205,8 +205,6 @@ static int rings_free(struct szcnic_rxq *rxq)
 
 	if (mem->rx_live) {
 		err = ring_free(rxq, mem->rx_ring, &rxq->rx_freed);
-		if (!err && szcnic_mutated(rxq->port, MUTATE_DOUBLE_STOP))
-			err = ring_free(rxq, mem->rx_ring, &rxq->rx_freed);
 		if (!err)
 			err = await_freed(rxq, &rxq->rx_freed);
 		if (err)
@@ -384,6 +382,8 @@ static int queue_stop(struct net_device *dev, void *per_queue_mem, int queue)
 		fw_note_buffers_freed(&port->hw, queue, rxq->mem.agg_ring);
 	}
 	err = szcnic_rxq_drain(rxq);
+	if (!err && szcnic_mutated(port, MUTATE_DOUBLE_STOP))
+		err = ring_free(rxq, rxq->mem.rx_ring, &rxq->rx_freed);
 	if (err)
 		return restart_failed(rxq, NULL, "the stop", err);
 	szcnic_txq_stop(&port->txqs[queue]);

@@ -148,6 +148,7 @@ struct szcnic_port {
 	struct hw_port hw;
 
 	bool open;
+	bool stuck;		/* the firmware holds what we do not know of any more: closing the port resets it */
 	bool lit;		/* under carrier_lock of port.c: this end of the wire is up */
 	struct work_struct fail;	/* lets the kernel know of a port that had to close by itself */
 	u32 max_channels;

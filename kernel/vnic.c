@@ -90,6 +90,7 @@ static int vnic_raise(struct szcnic_port *port, const struct szcnic_vnic *vnic, 
 	return err;
 }
 
+/* Of a VNIC that receives as before if this fails. */
 static int vnic_free(struct szcnic_port *port, struct szcnic_vnic *vnic)
 {
 	struct fw_cmd cmd = { .op = FW_VNIC_FREE, .vnic = vnic->id };
@@ -98,9 +99,13 @@ static int vnic_free(struct szcnic_port *port, struct szcnic_vnic *vnic)
 	if (!vnic->live)
 		return 0;
 	err = vnic_mru(port, vnic, 0);
-	if (!err)
-		err = fw_command(&port->hw, &cmd);
-	vnic->live = false;
+	if (err)
+		return err;
+	err = fw_command(&port->hw, &cmd);
+	if (err)
+		vnic_mru(port, vnic, szcnic_mru(port));
+	else
+		vnic->live = false;
 	return err;
 }
 
@@ -117,8 +122,10 @@ static int vnic_alloc(struct szcnic_port *port, struct szcnic_vnic *vnic, const 
 	err = vnic_place(port, vnic);
 	if (!err)
 		err = vnic_raise(port, vnic, rss, queue);
-	if (err)
-		vnic_free(port, vnic);
+	if (err && vnic_free(port, vnic)) {
+		vnic->live = false;
+		port->stuck = true;
+	}
 	return err;
 }
 
@@ -171,14 +178,39 @@ int szcnic_rule_up(struct szcnic_port *port, struct szcnic_rule *rule)
 	return 0;
 }
 
+static bool direct_used(const struct szcnic_port *port, u16 id)
+{
+	int i;
+
+	for (i = 0; i < SZCNIC_RULES; i++)
+		if (port->rules[i].live && !port->rules[i].match.drop && port->rules[i].match.vnic == id)
+			return true;
+	return false;
+}
+
+/* The VNIC of a queue ends with the last rule to it; if it does not, it waits for the next one. */
+static void direct_release(struct szcnic_port *port, const struct szcnic_rule *rule)
+{
+	struct szcnic_vnic *vnic = &port->direct[rule->spec.ring_cookie];
+
+	if (!direct_used(port, vnic->id))
+		vnic_free(port, vnic);
+}
+
 int szcnic_rule_down(struct szcnic_port *port, struct szcnic_rule *rule)
 {
 	struct fw_cmd cmd = { .op = FW_FILTER_FREE, .filter = rule->filter };
+	int err;
 
 	if (!rule->live)
 		return 0;
+	err = fw_command(&port->hw, &cmd);
+	if (err)
+		return err;
 	rule->live = false;
-	return fw_command(&port->hw, &cmd);
+	if (!rule->match.drop && !(rule->spec.flow_type & FLOW_RSS))
+		direct_release(port, rule);
+	return 0;
 }
 
 /* ---- all of them */
@@ -198,18 +230,31 @@ int szcnic_vnics_up(struct szcnic_port *port)
 	return err;
 }
 
+/* What was not let go of is then reset, so that nothing lives. */
+static int rss_down(struct szcnic_port *port, struct szcnic_rss *rss)
+{
+	int err = rss ? szcnic_context_down(port, rss) : 0;
+
+	if (err)
+		rss->vnic.live = false;
+	return err;
+}
+
 int szcnic_vnics_down(struct szcnic_port *port)
 {
 	int err = 0, i;
 
-	for (i = 0; i < SZCNIC_RULES; i++)
+	for (i = 0; i < SZCNIC_RULES; i++) {
 		err = szcnic_rule_down(port, &port->rules[i]) ?: err;
-	for (i = 0; i < SZCNIC_QUEUES_MAX; i++)
+		port->rules[i].live = false;
+	}
+	for (i = 0; i < SZCNIC_QUEUES_MAX; i++) {
 		err = vnic_free(port, &port->direct[i]) ?: err;
+		port->direct[i].live = false;
+	}
 	for (i = 1; i <= SZCNIC_CONTEXTS; i++)
-		if (port->contexts[i])
-			err = szcnic_context_down(port, port->contexts[i]) ?: err;
-	return szcnic_context_down(port, &port->rss) ?: err;
+		err = rss_down(port, port->contexts[i]) ?: err;
+	return rss_down(port, &port->rss) ?: err;
 }
 
 static bool rss_reaches(const struct szcnic_rss *rss, u16 queue)
