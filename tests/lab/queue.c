@@ -162,6 +162,26 @@ void queue_mtu(int mtu)
 	leave_peer();
 }
 
+void queue_up(bool up)
+{
+	struct ifreq ifr = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char keep[96];
+	FILE *file;
+
+	/* Else the IPv6 addresses are gone when it comes up again. */
+	snprintf(keep, sizeof(keep), "/proc/sys/net/ipv6/conf/%s/keep_addr_on_down", queue_near);
+	file = fopen(keep, "w");
+	assert_non_null(file);
+	assert_true(fputs("1", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", queue_near);
+	assert_return_code(ioctl(fd, SIOCGIFFLAGS, &ifr), errno);
+	ifr.ifr_flags = (short)(up ? ifr.ifr_flags | IFF_UP : ifr.ifr_flags & ~IFF_UP);
+	assert_return_code(ioctl(fd, SIOCSIFFLAGS, &ifr), errno);
+	close(fd);
+}
+
 /* ---- engine and connections */
 
 int queue_engine(struct queue *queue, struct szc_rx_options options, char *why, size_t size)

@@ -51,5 +51,7 @@ int queue_dial(const struct queue *queue);
 /* The wire towards us. */
 void queue_wire(struct szc_nic_wire wire);
 void queue_mtu(int mtu);
+/* Our end. Its addresses stay. */
+void queue_up(bool up);
 
 #endif

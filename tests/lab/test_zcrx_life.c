@@ -3,6 +3,7 @@
  * areas that only the device can write to. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +182,101 @@ static void another_way_in_is_copied_and_counted(void **state)
 	queue_restore(&queue);
 }
 
+/* The interface goes down and up again, twice, under traffic. */
+static void down_and_up_loses_nothing(void **state)
+{
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+	size_t pause;
+
+	(void)state;
+	queue_open(&queue, AF_INET, (struct szc_rx_options){.max_connections = 1});
+	sink_send(&sender, queue_connect(&queue, &sink, 7), 7, 3 << 20, 60000);
+	for (pause = 1 << 20; pause <= 2 << 20; pause += 1 << 20) {
+		while (sink.got < pause)
+			sink_turn(queue.rx, SINK_TURN_MS);
+		queue_up(false);
+		sink_turn(queue.rx, SINK_TURN_MS);
+		queue_up(true);
+	}
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.error, 0);
+	assert_int_equal(sink.got, 3 << 20);
+	sink_send_end(&sender);
+	szc_conn_close(sink.conn);
+	/* The queue's NAPI may have another number now: who comes in is ours all the same. */
+	sink_send(&sender, queue_connect(&queue, &sink, 8), 8, 1 << 16, 60000);
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink_stats(queue.rx).elsewhere, 0);
+	sink_send_end(&sender);
+	szc_conn_close(sink.conn);
+	queue_close(&queue);
+}
+
+/* The engine behind somebody else's poll(). */
+static void drives_a_foreign_loop(void **state)
+{
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+	int rounds;
+
+	(void)state;
+	queue_open(&queue, AF_INET, (struct szc_rx_options){.max_connections = 1});
+	sink_send(&sender, queue_connect(&queue, &sink, 9), 9, 2 << 20, 5000);
+	for (rounds = 0; rounds < 1 << 20 && !sink_over(&sink); rounds++) {
+		struct pollfd poll_fd = {.fd = szc_rx_fd(queue.rx), .events = POLLIN};
+
+		while (sink_turn(queue.rx, 0))
+			;
+		if (!sink_over(&sink))
+			assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+	}
+	assert_int_equal(sink.got, 2 << 20);
+	sink_send_end(&sender);
+	szc_conn_close(sink.conn);
+	queue_close(&queue);
+}
+
+/* Opened as root; the data path needs no privilege. A child, because there is no way back. */
+static void runs_without_privilege(void **state)
+{
+	struct queue queue;
+	pid_t child;
+	int status;
+
+	(void)state;
+	queue_prepare(&queue);
+	child = fork();
+	if (!child) {
+		struct sink sink;
+		struct sink_sender sender;
+		char why[400];
+		int fd;
+
+		if (queue_engine(&queue, (struct szc_rx_options){.max_connections = 1}, why, sizeof(why)))
+			_exit(2);
+		queue_listen(&queue, queue.rx, AF_INET);
+		fd = queue_dial(&queue);
+		if (setresuid(65534, 65534, 65534))
+			_exit(3);
+		memset(&sink, 0, sizeof(sink));
+		sink.seed = 10;
+		while (!sink.conn)
+			sink.conn = sink_accept(queue.rx, &sink);
+		sink_send(&sender, fd, 10, 1 << 20, 60000);
+		sink_until_over(queue.rx, &sink, 1);
+		szc_conn_close(sink.conn);
+		sink_send_end(&sender);
+		_exit(sink.got == 1 << 20 && !szc_rx_close(queue.rx) ? 0 : 4);
+	}
+	assert_return_code(child, errno);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	queue_restore(&queue);
+}
+
 /* ---- dma-buf */
 
 static int dmabuf(size_t size)
@@ -271,6 +367,9 @@ int main(void)
 		cmocka_unit_test(views_outlive_their_connection),
 		cmocka_unit_test(a_child_keeps_nothing),
 		cmocka_unit_test(another_way_in_is_copied_and_counted),
+		cmocka_unit_test(down_and_up_loses_nothing),
+		cmocka_unit_test(drives_a_foreign_loop),
+		cmocka_unit_test(runs_without_privilege),
 		cmocka_unit_test(into_a_dma_buf),
 		cmocka_unit_test(a_dma_buf_has_its_limits),
 	};
