@@ -50,7 +50,7 @@ bool units_parse_rate(const char *text, uint64_t *bits_a_second)
 
 bool units_parse_time(const char *text, uint64_t *nanoseconds)
 {
-	return parse(text, times, 1e12, nanoseconds);
+	return parse(text, times, 1e9, nanoseconds);
 }
 
 bool units_parse_share(const char *text, uint32_t *in_a_million)

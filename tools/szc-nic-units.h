@@ -13,7 +13,7 @@ enum {
 
 /* "10Gbit", "2.5gbit", "800kbit", "9600bit"; powers of 1000, as in tc(8). 0 is no limit. */
 bool units_parse_rate(const char *text, uint64_t *bits_a_second);
-/* "100us", "1.5ms", "20ns", "0" */
+/* "100us", "1.5ms", "20ns", "0"; up to a second */
 bool units_parse_time(const char *text, uint64_t *nanoseconds);
 /* "1%", "0.01%", "0"; to a millionth */
 bool units_parse_share(const char *text, uint32_t *in_a_million);

@@ -75,6 +75,7 @@ static void what_is_no_figure_is_refused(void **state)
 			fail_msg("\"%s\" is taken for a share", bad[i]);
 	assert_false(units_parse_time("0.5ns", &wide));
 	assert_false(units_parse_time("1m", &wide));
+	assert_false(units_parse_time("2s", &wide));
 	assert_false(units_parse_time("99999999999999999999s", &wide));
 	assert_false(units_parse_rate("10G", &wide));
 	assert_false(units_parse_rate("0.5bit", &wide));
