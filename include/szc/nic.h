@@ -11,6 +11,9 @@
  * this library did not make are never touched. Handles of several processes may work on one NIC at once; the state file
  * is locked for the length of each call, and a setting that two of them rely on goes back when the last one leaves.
  *
+ * One thing cannot be told from outside: whether a split that is off was set so or is the driver's own choice. It goes
+ * back to the driver's choice, if that is off.
+ *
  * Settings go through ethtool's generic netlink (Documentation/netlink/specs/ethtool.yaml of Linux), queues are read from
  * the family "netdev" (netdev.yaml), rules go through the ioctl ETHTOOL_SRXCLSRLINS, for which there is no netlink yet.
  * Reading needs no privilege, changing needs CAP_NET_ADMIN. NICs are those of the calling thread's network namespace.

@@ -73,10 +73,11 @@ static int look_at_table(unsigned context, const struct szc_nic_table *table, vo
 		search->has_table = true;
 	if (!context || !szc_nic_table_has(table, search->queue))
 		return 0;
-	return szc_nic_fail(search->nic, -EEXIST,
-			    "RSS context %u of %s spreads traffic over queue %u: change it (ethtool -X %s context %u ...) or "
-			    "take another queue",
-			    context, ifname, search->queue, ifname, context);
+	return szc_nic_fail(
+		search->nic, -EEXIST,
+		"RSS context %u of %s spreads traffic over queue %u: change it (ethtool -X %s context %u ...) or "
+		"take another queue",
+		context, ifname, search->queue, ifname, context);
 }
 
 static int check_tables(struct szc_nic *nic, unsigned queue)

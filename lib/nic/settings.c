@@ -182,7 +182,7 @@ static int spare_rss(struct szc_nic *nic, const char *text, unsigned queue, char
 /* ------------------------------------------------------------------------------------------------ the list */
 
 const struct szc_nic_setting szc_nic_split_setting = {
-	.kind = "split", .what = "header/data split", .unsure = true, .read = read_split, .write = write_split};
+	.kind = "split", .what = "header/data split", .natural = "unknown", .read = read_split, .write = write_split};
 const struct szc_nic_setting szc_nic_threshold_setting = {
 	.kind = "hds-thresh", .what = "split threshold", .read = read_threshold, .write = write_threshold};
 const struct szc_nic_setting szc_nic_ring_setting = {

@@ -12,7 +12,12 @@ struct szc_nic_setting {
 	const char *kind; /* in the state file */
 	const char *what; /* for people */
 	bool rounds;      /* the NIC may take another value than it was given */
-	bool unsure;      /* what is read may be what the driver does by itself: writing the same makes it firm */
+
+	/*
+	 * The value that leaves it to the driver, where what is read may be the driver's own choice: NULL, there is no
+	 * such thing. Writing what was read makes it firm, so on the way back the driver is let choose first.
+	 */
+	const char *natural;
 
 	int (*read)(struct szc_nic *nic, char **text);
 	/* Text out of a state file is anybody's: SZC_E_STATE if it is no value. */

@@ -66,7 +66,7 @@ static int hold(struct szc_nic *nic, struct szc_nic_state *state, const struct s
 			return 0;
 	}
 	/* The kernel asks for a split that was set, and answers with one that the driver chose by itself, too. */
-	if (!held && setting->unsure) {
+	if (!held && setting->natural) {
 		error = setting->write(nic, value);
 		return error ? szc_nic_refused(nic, error, "%s cannot set its %s to %s", nic->ifname, setting->what,
 					       value)
@@ -179,8 +179,16 @@ static struct szc_nic_step *newest(struct szc_nic_state *state, const char *kind
 static int put_back(struct szc_nic *nic, const struct szc_nic_setting *setting, const char *value)
 {
 	char *now = NULL;
-	int error = setting->write(nic, value);
+	int error;
 
+	if (setting->natural && !setting->write(nic, setting->natural) && !setting->read(nic, &now) &&
+	    !strcmp(now, value)) {
+		free(now);
+		return 0;
+	}
+	free(now);
+	now = NULL;
+	error = setting->write(nic, value);
 	if (error == SZC_E_STATE)
 		return szc_nic_fail(nic, error, "the state file %s wants the %s of %s to be %.80s, which it cannot be",
 				    nic->state_file, setting->what, nic->ifname, value);

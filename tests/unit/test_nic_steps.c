@@ -24,6 +24,7 @@ static struct {
 	int refuse; /* the next writes fail with it */
 	bool deaf;  /* writes are taken and do nothing */
 	int writes;
+	bool shows_off; /* where the split is left to it */
 	bool rounds_up; /* rings to the next 64 */
 	bool picks_slots;
 	bool wants_slots; /* ... but not for our kind of rule */
@@ -50,7 +51,7 @@ static int take(char *value, size_t size, const char *text)
 static int read_split(struct szc_nic *nic, char **text)
 {
 	(void)nic;
-	return give(text, device.split);
+	return give(text, device.shows_off && !strcmp(device.split, "unknown") ? "off" : device.split);
 }
 
 static int write_split(struct szc_nic *nic, const char *text)
@@ -103,7 +104,7 @@ static int spare_rss(struct szc_nic *nic, const char *text, unsigned queue, char
 }
 
 const struct szc_nic_setting szc_nic_split_setting = {
-	.kind = "split", .what = "split", .unsure = true, .read = read_split, .write = write_split};
+	.kind = "split", .what = "split", .natural = "unknown", .read = read_split, .write = write_split};
 const struct szc_nic_setting szc_nic_ring_setting = {
 	.kind = "rx-ring", .what = "ring", .rounds = true, .read = read_ring, .write = write_ring};
 const struct szc_nic_setting szc_nic_rss_setting = {
@@ -289,6 +290,24 @@ static void a_split_that_was_on_is_made_firm_and_stays(void **given)
 	assert_int_equal(device.writes, 1);
 	assert_int_equal(scene->state.count, 0);
 	assert_null(szc_nic_change(&scene->nic, 0));
+}
+
+/* "off" can be the driver's own choice: it goes back to that, and is not made firm. */
+static void a_split_goes_back_to_the_drivers_choice(void **given)
+{
+	struct scene *scene = *given;
+
+	device.shows_off = true;
+	assert_int_equal(set(scene, &szc_nic_split_setting, "on", 1), 0);
+	told(&scene->nic, 0, "split", "off", "on");
+	assert_int_equal(undo_all(scene), 0);
+	assert_string_equal(device.split, "unknown");
+	/* A driver that would choose otherwise is told. */
+	device.shows_off = false;
+	strcpy(device.split, "off");
+	assert_int_equal(set(scene, &szc_nic_split_setting, "on", 1), 0);
+	assert_int_equal(undo_all(scene), 0);
+	assert_string_equal(device.split, "off");
 }
 
 static void what_others_changed_since_is_left_alone(void **given)
@@ -564,6 +583,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_set_goes_back),
 		TEST(a_split_that_was_on_is_made_firm_and_stays),
+		TEST(a_split_goes_back_to_the_drivers_choice),
 		TEST(what_others_changed_since_is_left_alone),
 		TEST(what_was_put_back_already_is_not_told),
 		TEST(queues_leave_in_any_order),
