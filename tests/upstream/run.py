@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs one of the kernel's own selftests against szcnic, unmodified, in a guest with the lab's scene.
+
+    run.py TEST SECONDS [ARGUMENT...]
+
+TEST is a path under drivers/net of the kernel's selftests, SECONDS what it may take once the guest is up; arguments are
+the test's own (-t CASE). What it reports is judged against tests/upstream/expected and printed as TAP.
+"""
+import fnmatch
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, HERE)
+
+import prepare  # noqa: E402
+
+LAB = os.path.join(prepare.REPOSITORY, "kernel", "lab", "lab")
+RESULT = re.compile(r"^(not ok|ok) (\d+) (\S+)(?: # ?(SKIP|XFAIL)?:? ?(.*))?$")
+PLAN = re.compile(r"^1\.\.(\d+)$")
+# The tests want a NIC with queues to spare; there are as many as processors to begin with.
+CHANNELS = 'ethtool -L "$NETIF" combined 8 && exec /usr/bin/python3 "$@"'
+# What kernel/lab/scene sets up.
+SCENE = {"NETIF": "szc0", "LOCAL_V4": "192.0.2.1", "LOCAL_V6": "2001:db8::1", "REMOTE_V4": "192.0.2.2",
+         "REMOTE_V6": "2001:db8::2", "REMOTE_TYPE": "netns", "REMOTE_ARGS": "peer",
+         "LOCAL_PREFIX_V6": "2001:db8:2::0/64"}
+
+
+class Expected:
+    """A line of the reviewed list: that a case does not pass, in the test's own words, and why that is right."""
+
+    def __init__(self, place, line):
+        fields = shlex.split(line)
+        if len(fields) < 5 or fields[2] not in ("skip", "xfail", "fail"):
+            sys.exit(f"{place}: wants TEST CASE skip|xfail|fail \"WHAT THE TEST SAYS\" REASON...")
+        self.test, self.case, self.verdict, self.says = fields[:4]
+        self.reason = " ".join(fields[4:])
+        self.place, self.used = place, False
+
+    def covers(self, case, verdict, said):
+        return fnmatch.fnmatchcase(case, self.case) and verdict == self.verdict and self.says in said
+
+
+def expectations(test):
+    path = os.path.join(HERE, "expected")
+    with open(path, encoding="utf-8") as file:
+        lines = [Expected(f"{os.path.basename(path)}:{number}", line) for number, line in enumerate(file, 1)
+                 if line.strip() and not line.startswith("#")]
+    return [line for line in lines if line.test == test]
+
+
+class Judge:
+    """Turns what the test says into our TAP, with the list's word on what did not pass."""
+
+    def __init__(self, test, expected, whole):
+        self.test, self.expected, self.whole = test, expected, whole
+        self.planned, self.count = None, 0
+        self.said = []
+
+    def tell(self, passed, name, extra="", details=()):
+        self.count += 1
+        print(f"{'ok' if passed else 'not ok'} {self.count} - {name}{extra}")
+        for line in details:
+            print(f"# {line}")
+        sys.stdout.flush()
+
+    def line(self, text):
+        plan, result = PLAN.match(text), RESULT.match(text)
+        if plan:
+            self.planned = int(plan[1])
+        elif result:
+            self.result(result)
+            self.said = []
+        else:
+            self.said.append(text)
+
+    def result(self, match):
+        case = match[3].split(".", 1)[-1]
+        verdict = match[4].lower() if match[4] else ("pass" if match[1] == "ok" else "fail")
+        said = match[5] or "" if match[4] else "\n".join(self.said)
+        if verdict == "pass":
+            self.tell(True, case)
+            return
+        for line in self.expected:
+            if line.covers(case, verdict, said):
+                line.used = True
+                self.tell(True, case, f" # SKIP {line.reason}")
+                return
+        why = f": {verdict} is not on the list: {said}" if match[4] else ""
+        self.tell(False, case + why, details=self.said)
+
+    def end(self, status):
+        if self.planned is None or self.count != self.planned:
+            self.tell(False, f"planned {self.planned} cases, reported {self.count}", details=self.said)
+        if status not in (0, 1) or (status == 1 and not any(line.used and line.verdict == "fail" for line in self.expected)
+                                    and self.count == self.planned):
+            self.tell(False, f"exit status {status}, see kernel/lab/lab --help", details=self.said)
+        for line in self.expected:
+            if self.whole and not line.used:
+                self.tell(False, f"{line.place}: {line.case} did not {line.verdict} so, take the line off the list")
+        print(f"1..{self.count}")
+
+
+def run(test, seconds, arguments):
+    folder = prepare.prepare()
+    path = os.path.join(folder, "linux", prepare.SELFTESTS, "drivers", "net", test)
+    environment = dict(SCENE, PATH=f"{folder}/bin:{prepare.PATH}", LC_ALL="C.UTF-8", HOME="/root",
+                       PYTHONUNBUFFERED="1", PYTHONDONTWRITEBYTECODE="1")
+    settings = [f"{name}={value}" for name, value in environment.items()]
+    argv = [LAB, "run", "--scene", "-t", seconds, *shlex.split(os.environ.get("SZC_UPSTREAM_LAB", "")), "--",
+            "env", *settings, "sh", "-c", CHANNELS, "sh", path, *arguments]
+    judge = Judge(test, expectations(test), not arguments)
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
+                              errors="replace") as guest:
+            for text in guest.stdout:
+                sys.stderr.write(text)
+                judge.line(text.rstrip("\n"))
+        errors.seek(0)
+        sys.stderr.write(errors.read())
+    judge.end(guest.returncode)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or not sys.argv[2].isdigit():
+        sys.exit(__doc__)
+    try:
+        run(sys.argv[1], sys.argv[2], sys.argv[3:])
+    except prepare.cache.Failure as failure:
+        sys.exit(f"run.py: {failure}")
