@@ -60,7 +60,7 @@ class Machine:
         argv = ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "q35", "-cpu", "max",
                 "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", "-kernel", self.image, "-initrd", initramfs(),
-                "-append", "console=ttyS0 panic=-1 oops=panic mitigations=off printk.devkmsg=on loglevel=8",
+                "-append", "console=ttyS0 panic=-1 oops=panic mitigations=off fb_tunnels=none printk.devkmsg=on loglevel=8",
                 "-chardev", f"file,id=log,path={comma(log_file)}", "-serial", "chardev:log",
                 "-device", "virtio-serial-pci,id=ports,max_ports=8"]
         for name in PORTS:
@@ -100,7 +100,8 @@ class Run:
 
         strings("command", self.command)
         strings("directory", [os.getcwd()])
-        strings("environment", [name + b"=" + value for name, value in os.environb.items()])
+        # Not os.environ: Python adds to it where the locale is C.
+        shutil.copyfile("/proc/self/environ", os.path.join(folder, "environment"))
         with open(os.path.join(folder, "exports"), "w", encoding="utf-8", errors="surrogateescape") as file:
             file.writelines(f"{tag}\t{mode}\t{path}\n" for tag, mode, path in self.exports[1:])
         with open(os.path.join(folder, "settings"), "w", encoding="utf-8", errors="surrogateescape") as file:

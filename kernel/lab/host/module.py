@@ -8,6 +8,7 @@ import sys
 
 import host.cache as cache
 
+LINES_SHOWN = 60
 SOURCES = os.path.join(cache.REPOSITORY, "kernel")
 
 
@@ -50,9 +51,12 @@ class Module:
                 f"M={SOURCES}", f"MO={self.build}", "modules"]
         made = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace", check=False)
-        sys.stderr.write(made.stdout)
+        log = os.path.join(self.folder, "build.log")
+        cache.write(log, made.stdout)
+        lines = made.stdout.splitlines()
+        print("\n".join(lines[:LINES_SHOWN]), end="\n" if lines else "", file=sys.stderr)
         if made.returncode or not os.path.exists(self.path):
-            raise cache.Failure(f"the module does not build for Linux {self.kernel.name}")
+            raise cache.Failure(f"the module does not build for Linux {self.kernel.name}; all that was said: {log}")
 
     def install(self):
         aside = os.path.join(self.folder, "root.part")
