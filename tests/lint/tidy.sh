@@ -10,7 +10,7 @@ if ! llvm_14 clang-tidy; then
 fi
 
 mapfile -t sources < <(project_files 'lib/*.c' 'tls/*.c' 'tools/*.c' 'bench/*.c' 'examples/*.c')
-mkdir -p "$SZC_TMP"/tidy/{lib,tls,tools,bench,examples}
+mkdir -p "$SZC_TMP"/tidy/{lib/nic,tls,tools,bench,examples}
 # shellcheck disable=SC2016 # the inner shell expands it
 printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -I{} bash -c '
 	clang-tidy -p "$SZC_BUILD" --quiet --warnings-as-errors="*" "$1" >"$2" 2>&1 || touch "$2.bad"' \
