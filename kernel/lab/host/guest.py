@@ -60,7 +60,7 @@ class Machine:
         argv = ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "q35", "-cpu", "max",
                 "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", "-kernel", self.image, "-initrd", initramfs(),
-                "-append", "console=ttyS0 panic=-1 oops=panic mitigations=off fb_tunnels=none printk.devkmsg=on loglevel=8",
+                "-append", "console=ttyS0 panic=-1 oops=panic tsc=reliable mitigations=off fb_tunnels=none printk.devkmsg=on loglevel=8",
                 "-chardev", f"file,id=log,path={comma(log_file)}", "-serial", "chardev:log",
                 "-device", "virtio-serial-pci,id=ports,max_ports=8"]
         for name in PORTS:
