@@ -30,7 +30,7 @@ def folder(*names):
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise Failure(f"the cache folder {path} cannot be made ({error.strerror}); set SZC_LAB_CACHE to another") from None
+        raise Failure(f"the cache folder {path} cannot be made ({error.strerror}); set SZC_LAB_CACHE") from None
     return path
 
 
@@ -72,8 +72,8 @@ def lock(path, what):
 def need_space(path, mebibytes, what):
     free = shutil.disk_usage(path).free // MIB
     if free < mebibytes:
-        raise Failure(f"{what} needs {mebibytes} MiB in {path}, and {free} MiB are free; make room, or set SZC_LAB_CACHE "
-                      "to a folder on another disk")
+        raise Failure(f"{what} needs {mebibytes} MiB in {path}, and {free} MiB are free; make room, or set "
+                      "SZC_LAB_CACHE to a folder on another disk")
 
 
 def need_programs(*programs):

@@ -37,8 +37,12 @@ def kernels(found):
         yield "debug kernel" if debug else "plain kernel", state
         if kernel.complete:
             module = Module(kernel)
-            yield "  its module", "built, older than its sources" if module.stale() and os.path.exists(module.path) else \
-                module.path if os.path.exists(module.path) else "not built yet"
+            state = "older than its sources, " if module.stale() else ""
+            yield "  its module", state + module.path if os.path.exists(module.path) else "not built yet"
+
+
+def need_boot_tools():
+    cache.need_programs("qemu-system-x86_64", "setpriv", "busybox", "cpio", "perl")
 
 
 def tell(options):
@@ -47,7 +51,7 @@ def tell(options):
             ("cache", f"{cache.root()}: {size(cache.root())} MiB used, "
                       f"{shutil.disk_usage(cache.folder()).free // cache.MIB} MiB free"),
             ("qemu", first_line("qemu-system-x86_64", "--version")), ("compiler", first_line("gcc", "--version")),
-            ("tools to boot", attempt(lambda: cache.need_programs("qemu-system-x86_64", "setpriv", "busybox", "cpio", "perl"))),
+            ("tools to boot", attempt(need_boot_tools)),
             ("tools to build", attempt(need_tools))]
     try:
         found = source.find(options.linux)

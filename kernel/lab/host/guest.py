@@ -18,7 +18,8 @@ PROBLEM_IN_LOG, LAB_FAILED, TOO_LATE, INTERRUPTED = 97, 98, 124, 130
 PORTS = ("control", "out", "err")
 END_OF_LOG = "lab: end of the run"
 LOGS_KEPT = 50
-BOOT_LIMIT = 180  # the debug kernel on a busy machine
+KERNEL_OPTIONS = "console=ttyS0 panic=-1 oops=panic tsc=reliable fb_tunnels=none printk.devkmsg=on loglevel=8"
+BOOT_LIMIT = 600  # the debug kernel on a machine with much else to do
 
 
 def new_log():
@@ -60,7 +61,7 @@ class Machine:
         argv = ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "q35", "-cpu", "max",
                 "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", "-kernel", self.image, "-initrd", initramfs(),
-                "-append", "console=ttyS0 panic=-1 oops=panic tsc=reliable mitigations=off fb_tunnels=none printk.devkmsg=on loglevel=8",
+                "-append", KERNEL_OPTIONS,
                 "-chardev", f"file,id=log,path={comma(log_file)}", "-serial", "chardev:log",
                 "-device", "virtio-serial-pci,id=ports,max_ports=8"]
         for name in PORTS:

@@ -11,6 +11,7 @@ import host.cache as cache
 
 SPACE_MIB = {False: 1000, True: 2500}
 COMPILED = re.compile(r"(?:^|['\"]) +(?:CC|AS)(?: \[M\])? +\S")
+TELLING = re.compile(r"error[: ]|Error |\*\*\*|No space left|undefined reference")
 CONFIGS = ("kernel.config", "debug.config")
 
 
@@ -78,8 +79,8 @@ class Kernel:
         wrong = [f"{name}={value} (is {came.get(name, 'n')})" for name, value in wanted.items()
                  if came.get(name, "n") != value]
         if wrong:
-            raise cache.Failure(f"Linux {self.source.version} does not take these options of kernel/lab/*.config, because "
-                                f"they or what they depend on are not there: {', '.join(wrong)}")
+            raise cache.Failure(f"Linux {self.source.version} does not take these options of kernel/lab/*.config, "
+                                f"because they or what they depend on are not there: {', '.join(wrong)}")
 
     # ---- compilation
 
@@ -117,7 +118,7 @@ class Kernel:
 
     def explain(self, complaint):
         lines = cache.read(self.log).split("\n")
-        telling = [line for line in lines if re.search(r"error[: ]|Error |\*\*\*|No space left|undefined reference", line)]
+        telling = [line for line in lines if TELLING.search(line)]
         print("\n".join(f"    {line}" for line in (telling or lines)[-12:]), file=sys.stderr)
         raise cache.Failure(f"{complaint}; the whole log: {self.log}")
 
@@ -160,8 +161,9 @@ class Progress:
         left = spent / self.done * max(self.total - self.done, 0)
         text = f"lab: {percent:3d} %, {self.done} of {self.total} objects, {duration(left)} left"
         width = shutil.get_terminal_size().columns - 1
-        print(f"\r{text[:width]:{width}}" if self.terminal else text, end="" if self.terminal else "\n", file=sys.stderr,
-              flush=True)
+        if self.terminal:
+            text = f"\r{text[:width]:{width}}"
+        print(text, end="" if self.terminal else "\n", file=sys.stderr, flush=True)
 
     def end(self):
         if self.terminal and self.shown >= 0:

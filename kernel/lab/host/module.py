@@ -49,8 +49,8 @@ class Module:
         cache.write(done, "")
         argv = ["make", "-s", "-C", self.kernel.source.path, f"O={self.kernel.build}", f"-j{os.cpu_count()}",
                 f"M={SOURCES}", f"MO={self.build}", "modules"]
-        made = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", check=False)
+        made = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors="replace", check=False)
         log = os.path.join(self.folder, "build.log")
         cache.write(log, made.stdout)
         lines = made.stdout.splitlines()
