@@ -148,11 +148,9 @@ static int show_one(const struct nic_options *options, const struct nic_place *p
 	error = szc_nic_look(nic, &info);
 	if (error)
 		place_failed(failure, error, szc_nic_last_error(nic));
-	else if (!named && !info->rx_queues)
-		error = 0;
-	else if (options->json)
+	else if (options->json && (named || info->rx_queues))
 		json_array_append_new(list, nic_json(nic, info));
-	else
+	else if (named || info->rx_queues)
 		print_nic(nic, info);
 	szc_nic_close(nic);
 	return failure->exit_code;

@@ -81,7 +81,7 @@ static void parse_place(struct argp_state *state, const char *text, struct nic_p
 		argp_error(state, "'%s' does not name a network namespace behind the @", text);
 	memcpy(place->ifname, text, length);
 	place->ifname[length] = 0;
-	strcpy(place->netns, at ? at + 1 : "");
+	snprintf(place->netns, sizeof(place->netns), "%s", at ? at + 1 : "");
 }
 
 /* One place more, of `max`. */
@@ -116,7 +116,7 @@ static void take_wire_word(struct argp_state *state, const char *word)
 		const char *value = state->argv[state->next];
 		bool good;
 
-		if (strcmp(words[i].word, word))
+		if (strcmp(words[i].word, word) != 0)
 			continue;
 		if (!value)
 			argp_error(state, "%s needs a value", word);

@@ -26,7 +26,7 @@ struct nic_options {
 	unsigned queues;
 	unsigned mtu;
 	struct szc_nic_wire wire;
-	const char *state_file;
+	char *state_file;
 	bool dry_run;
 	bool json;
 };

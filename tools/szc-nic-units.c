@@ -32,7 +32,7 @@ static bool parse(const char *text, const struct unit *units, double max, uint64
 		*value = 0;
 		return true;
 	}
-	for (; units->name && strcasecmp(units->name, end); units++)
+	for (; units->name && strcasecmp(units->name, end) != 0; units++)
 		;
 	if (!units->name)
 		return false;

@@ -85,7 +85,7 @@ bool szc_nic_filter_matches_same(const struct szc_nic_filter *a, const struct sz
 
 	if ((x->flow_type & ~FLOW_RSS) != (y->flow_type & ~FLOW_RSS))
 		return false;
-	if (memcmp(&x->m_u, &y->m_u, sizeof(x->m_u)))
+	if (memcmp(x->m_u.hdata, y->m_u.hdata, sizeof(x->m_u.hdata)) != 0)
 		return false;
 	/* What the mask leaves out, drivers keep or clear as they like. */
 	for (size_t i = 0; i < sizeof(x->h_u.hdata); i++)
@@ -133,7 +133,7 @@ static void address_text(char *text, int family, const void *value, const void *
 	bool v6 = family == AF_INET6;
 
 	if (all(mask, size, 0)) {
-		strcpy(text, "*");
+		sprintf(text, "*");
 		return;
 	}
 	inet_ntop(family, value, shown, sizeof(shown));
@@ -147,7 +147,7 @@ static void address_text(char *text, int family, const void *value, const void *
 static void port_text(char *text, uint16_t value, uint16_t mask)
 {
 	if (!mask)
-		strcpy(text, ":*");
+		sprintf(text, ":*");
 	else if (mask == UINT16_MAX)
 		sprintf(text, ":%u", ntohs(value));
 	else
@@ -199,7 +199,7 @@ void szc_nic_filter_text(const struct szc_nic_filter *filter, char text[SZC_NIC_
 		snprintf(match, sizeof(match), "%u", type);
 	}
 	if (spec->ring_cookie == RX_CLS_FLOW_DISC)
-		strcpy(target, "drop");
+		snprintf(target, sizeof(target), "drop");
 	else if (spec->flow_type & FLOW_RSS)
 		snprintf(target, sizeof(target), "context %u", filter->context);
 	else if (spec->ring_cookie > ETHTOOL_RX_FLOW_SPEC_RING)
@@ -235,7 +235,7 @@ static bool endpoint(char *text, int family, struct sockaddr_storage *address, b
 	if (!colon)
 		return false;
 	*colon = 0;
-	if (strcmp(colon + 1, "*") && !(number(colon + 1, UINT16_MAX + 1ul, &value) && value))
+	if (strcmp(colon + 1, "*") != 0 && !(number(colon + 1, UINT16_MAX + 1ul, &value) && value))
 		return false;
 	*port = (uint16_t)value;
 	*any = !strcmp(text, "*");

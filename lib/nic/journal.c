@@ -101,17 +101,17 @@ static int load(struct szc_nic *nic, int fd, const struct stat *status, struct s
 
 static void adopt(struct szc_nic *nic, struct szc_nic_state *state)
 {
-	if (state->ifindex != nic->ifindex || strcmp(state->ifname, nic->ifname))
+	if (state->ifindex != nic->ifindex || strcmp(state->ifname, nic->ifname) != 0)
 		szc_nic_state_free(state);
 	state->ifindex = nic->ifindex;
-	strcpy(state->ifname, nic->ifname);
+	memcpy(state->ifname, nic->ifname, sizeof(state->ifname));
 	state->read = true;
 }
 
 int szc_nic_state_open(struct szc_nic *nic, struct szc_nic_state *state)
 {
 	const struct timespec pause = {.tv_nsec = 10000000};
-	struct stat status;
+	struct stat status = {0};
 	int got = 0, error;
 
 	memset(state, 0, sizeof(*state));

@@ -111,7 +111,7 @@ int szc_nic_set_wire(struct szc_nic *nic, const struct szc_nic_wire *wire)
 	if (!wire || wire->size != sizeof(*wire))
 		return szc_nic_fail(nic, SZC_E_OPTION, "wire->size is not set: write sizeof(struct szc_nic_wire)");
 	error = szc_nic_link_get(nic->ifindex, &link);
-	if (!error && strcmp(link.kind, SZC_NIC_KIND))
+	if (!error && strcmp(link.kind, SZC_NIC_KIND) != 0)
 		return szc_nic_fail(nic, -EOPNOTSUPP, "%s is not a port of " SZC_NIC_KIND ", so its wire is a real one",
 				    nic->ifname);
 	if (!error)

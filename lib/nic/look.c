@@ -97,7 +97,7 @@ static int look_at_rules(struct szc_nic *nic, const struct szc_nic_state *state,
 		snapshot->rules = calloc(filters.count, sizeof(snapshot->rules[0]));
 		error = snapshot->rules ? 0 : szc_nic_fail(nic, -ENOMEM, "out of memory");
 	}
-	for (size_t i = 0; i < filters.count && !error; i++) {
+	for (size_t i = 0; i < filters.count && snapshot->rules && !error; i++) {
 		struct szc_nic_rule *rule = &snapshot->rules[i];
 
 		szc_nic_filter_text(&filters.all[i], text);

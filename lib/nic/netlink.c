@@ -100,7 +100,7 @@ int szc_nic_netlink_verdict(const struct nlmsghdr *message, char *why, size_t si
 /* A datagram of any size; *data is the caller's to free. Its length or -errno. */
 static ssize_t receive(int fd, void **data)
 {
-	struct sockaddr_nl from;
+	struct sockaddr_nl from = {0};
 	socklen_t from_length;
 	ssize_t length;
 
@@ -129,7 +129,7 @@ static int hear(struct szc_nic_netlink *netlink, void *data, ssize_t length, uin
 	struct nlmsghdr *message = data;
 	int left = (int)length, error;
 
-	for (; nlmsg_ok(message, left); message = nlmsg_next(message, &left)) {
+	for (; message && nlmsg_ok(message, left); message = nlmsg_next(message, &left)) {
 		if (message->nlmsg_seq != seq)
 			continue;
 		if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {

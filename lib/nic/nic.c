@@ -170,7 +170,7 @@ static int open_nic(struct szc_nic *nic, const struct szc_nic_options *options)
 	    strchr(options->ifname, '/'))
 		return szc_nic_fail(nic, SZC_E_OPTION, "'%s' is not the name of an interface",
 				    options->ifname ? options->ifname : "");
-	strcpy(nic->ifname, options->ifname);
+	snprintf(nic->ifname, sizeof(nic->ifname), "%s", options->ifname);
 	nic->ifindex = if_nametoindex(nic->ifname);
 	if (!nic->ifindex)
 		return szc_nic_fail(nic, -ENODEV, "there is no interface %s in this network namespace", nic->ifname);

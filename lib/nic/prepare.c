@@ -177,7 +177,7 @@ static int only_tell(struct szc_nic *nic, const struct want *want, unsigned queu
 
 	if (error) {
 		szc_nic_refused(nic, error, "cannot read the %s of %s", setting->what, nic->ifname);
-	} else if (strcmp(present, value)) {
+	} else if (strcmp(present, value) != 0) {
 		change.before = from = szc_nic_setting_summary(setting, present);
 		change.after = to = szc_nic_setting_summary(setting, value);
 		if (!from || !to || szc_nic_tell(nic, &change))
@@ -222,10 +222,10 @@ static int apply_or_undo(struct szc_nic *nic, const struct szc_nic_prepare_optio
 	from = state.count ? state.steps[state.count - 1].id + 1 : 1;
 	error = apply(nic, &state, options);
 	if (error) {
-		strcpy(sentence, nic->error_text);
+		memcpy(sentence, nic->error_text, sizeof(sentence));
 		/* What cannot be undone stays on record, and the first failure is what is told. */
 		szc_nic_steps_undo(nic, &state, from, false);
-		strcpy(nic->error_text, sentence);
+		memcpy(nic->error_text, sentence, sizeof(sentence));
 		szc_nic_forget_changes(nic);
 	}
 out:

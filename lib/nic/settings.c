@@ -105,7 +105,7 @@ static int read_ntuple(struct szc_nic *nic, char **text)
 
 static int write_ntuple(struct szc_nic *nic, const char *text)
 {
-	if (strcmp(text, "on") && strcmp(text, "off"))
+	if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
 		return SZC_E_STATE;
 	return szc_nic_ntuple_set(nic, !strcmp(text, "on"));
 }

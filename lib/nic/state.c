@@ -137,11 +137,11 @@ static bool parse_head(struct szc_nic_state *state, char *line)
 
 	for (int i = 0; i < 4; i++)
 		fields[i] = strsep(&line, " ");
-	if (line || !fields[3] || strcmp(fields[0], MAGIC) || !number(fields[1], VERSION, &version) ||
+	if (line || !fields[3] || strcmp(fields[0], MAGIC) != 0 || !number(fields[1], VERSION, &version) ||
 	    version != VERSION || !*fields[2] || strlen(fields[2]) >= sizeof(state->ifname) ||
 	    !number(fields[3], INT32_MAX, &ifindex) || !ifindex)
 		return false;
-	strcpy(state->ifname, fields[2]);
+	snprintf(state->ifname, sizeof(state->ifname), "%s", fields[2]);
 	state->ifindex = (unsigned)ifindex;
 	return true;
 }
@@ -160,7 +160,7 @@ static bool parse_step(struct szc_nic_state *state, char *line)
 	    !number(fields[2], UINT64_MAX, &start) || !number(fields[3], UINT64_MAX, &token) ||
 	    !number(fields[4], QUEUES_MAX, &queue))
 		return false;
-	if ((strcmp(fields[5], "done") && strcmp(fields[5], "planned")) || !*fields[6] ||
+	if ((strcmp(fields[5], "done") != 0 && strcmp(fields[5], "planned") != 0) || !*fields[6] ||
 	    strlen(fields[6]) >= SZC_NIC_KIND_LENGTH || !*fields[7] || strlen(fields[7]) >= SZC_NIC_STATE_VALUE ||
 	    !*fields[8] || strlen(fields[8]) >= SZC_NIC_STATE_VALUE)
 		return false;
@@ -173,7 +173,7 @@ static bool parse_step(struct szc_nic_state *state, char *line)
 	step->token = token;
 	step->queue = (unsigned)queue;
 	step->done = !strcmp(fields[5], "done");
-	strcpy(step->kind, fields[6]);
+	snprintf(step->kind, sizeof(step->kind), "%s", fields[6]);
 	step->before = strdup(fields[7]);
 	step->after = strdup(fields[8]);
 	return step->before && step->after;

@@ -38,9 +38,9 @@ static int steer(struct szc_nic *nic, const struct szc_nic_flow *flows, size_t c
 					      "a flow needs a port, and addresses of its own family, IPv4 or IPv6");
 	}
 	if (result < 0) {
-		strcpy(sentence, nic->error_text);
+		memcpy(sentence, nic->error_text, sizeof(sentence));
 		szc_nic_steps_undo(nic, &state, from, false);
-		strcpy(nic->error_text, sentence);
+		memcpy(nic->error_text, sentence, sizeof(sentence));
 		szc_nic_forget_changes(nic);
 	}
 	szc_nic_state_close(nic, &state);

@@ -59,7 +59,7 @@ static int hold(struct szc_nic *nic, struct szc_nic_state *state, const struct s
 	int error;
 
 	for (size_t i = 0; i < state->count; i++) {
-		if (strcmp(state->steps[i].kind, setting->kind))
+		if (strcmp(state->steps[i].kind, setting->kind) != 0)
 			continue;
 		held = true;
 		if (state->steps[i].queue == queue)
@@ -109,7 +109,7 @@ static int change(struct szc_nic *nic, struct szc_nic_state *state, const struct
 	step->done = !error;
 	if (!error)
 		error = szc_nic_state_save(nic, state);
-	if (!error && strcmp(now, value) && !(setting->rounds && strcmp(now, present)))
+	if (!error && strcmp(now, value) != 0 && !(setting->rounds && strcmp(now, present) != 0))
 		error = szc_nic_fail(nic, -EIO, "%s was told to set its %s to %.80s, and has %.80s", nic->ifname,
 				     setting->what, value, now);
 	if (!error)
@@ -151,7 +151,7 @@ static int without(struct szc_nic *nic, struct szc_nic_state *state, const struc
 		struct szc_nic_step *step = &state->steps[i];
 		char *after = NULL;
 
-		if (strcmp(step->kind, setting->kind))
+		if (strcmp(step->kind, setting->kind) != 0)
 			continue;
 		if (setting->spare)
 			error = setting->spare(nic, *value, step->queue, &after);
@@ -198,7 +198,7 @@ static int put_back(struct szc_nic *nic, const struct szc_nic_setting *setting, 
 	error = setting->read(nic, &now);
 	if (error)
 		return szc_nic_refused(nic, error, "cannot read back the %s of %s", setting->what, nic->ifname);
-	if (strcmp(now, value))
+	if (strcmp(now, value) != 0)
 		error = szc_nic_fail(nic, -EIO, "the %s of %s was set back to %.80s, and is %.80s", setting->what,
 				     nic->ifname, value, now);
 	free(now);
@@ -214,9 +214,9 @@ static int undo_setting(struct szc_nic *nic, struct szc_nic_state *state, const 
 
 	if (error)
 		return szc_nic_refused(nic, error, "cannot read the %s of %s", setting->what, nic->ifname);
-	if (strcmp(present, last->after)) {
+	if (strcmp(present, last->after) != 0) {
 		/* Either it never happened, or was undone and not noted, or somebody changed it since. */
-		if (strcmp(present, last->before))
+		if (strcmp(present, last->before) != 0)
 			error = tell(nic, setting, step->queue, present, present,
 				     "left as it is: it is not what was set, so somebody else set it since");
 	} else {
@@ -224,11 +224,11 @@ static int undo_setting(struct szc_nic *nic, struct szc_nic_state *state, const 
 		if (error)
 			error = szc_nic_refused(nic, error, "cannot tell what the %s of %s was", setting->what,
 						nic->ifname);
-		if (!error && strcmp(value, present))
+		if (!error && strcmp(value, present) != 0)
 			error = put_back(nic, setting, value);
 		if (!error && without(nic, state, setting, step, true, &noted))
 			error = no_memory(nic);
-		if (!error && strcmp(value, present))
+		if (!error && strcmp(value, present) != 0)
 			error = tell(nic, setting, step->queue, present, value, NULL);
 	}
 	if (!error) {
@@ -262,7 +262,7 @@ bool szc_nic_step_rule_parse(const char *after, int *slot, struct szc_nic_filter
 	if (!space)
 		return false;
 	*slot = SZC_NIC_SLOT_ANY;
-	if (strncmp(after, "any ", 4)) {
+	if (strncmp(after, "any ", 4) != 0) {
 		if (*after < '0' || *after > '9' || space - after > 9)
 			return false;
 		number = strtoul(after, &end, 10);
@@ -466,10 +466,10 @@ int szc_nic_steps_undo(struct szc_nic *nic, struct szc_nic_state *state, unsigne
 		error = szc_nic_step_undo(nic, state, step);
 		if (error && !first) {
 			first = error;
-			strcpy(sentence, nic->error_text);
+			memcpy(sentence, nic->error_text, sizeof(sentence));
 		}
 	}
 	if (first)
-		strcpy(nic->error_text, sentence);
+		memcpy(nic->error_text, sentence, sizeof(sentence));
 	return first;
 }

@@ -1,0 +1,442 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""szc-nic and szc/nic.h on the virtual NIC: what they say they did is what ethtool and the kernel's own netlink client
+(ynl) read, it is undone to the letter, and what is not ours stays."""
+import ctypes
+import json
+import os
+import socket
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
+from scene import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
+
+CHANNELS = 4
+PORT = 4433
+SZC_E_STATE = -10000
+
+
+# ---------------------------------------------------------------------------------------------- readings of others
+
+def kernel_source():
+    done = subprocess.run([os.path.join(os.environ["SZC_SOURCE"], "kernel", "lab", "lab"), "path", "source"],
+                          capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+KERNEL = kernel_source()
+
+
+def ynl(family, question, **attributes):
+    """An answer of the kernel, by the kernel's own client."""
+    client = f"{KERNEL}/tools/net/ynl/pyynl/cli.py"
+    if not KERNEL or not os.path.exists(client):
+        raise Skipped("the kernel's source, with its netlink client, is not here")
+    spec = f"{KERNEL}/Documentation/netlink/specs/{family}.yaml"
+    return json.loads(run("python3", client, "--spec", spec, "--do", question, "--json", json.dumps(attributes),
+                          "--no-schema", "--output-json"))
+
+
+def rings():
+    return ynl("ethtool", "rings-get", header={"dev-name": NEAR})
+
+
+def table():
+    """The queues that the RSS table spreads over, as `ethtool -x` has them."""
+    entries = []
+    for line in run("ethtool", "-x", NEAR).splitlines():
+        if line.startswith("RSS hash key"):
+            break
+        index, _, rest = line.partition(":")
+        if index.strip().isdigit():
+            entries += [int(entry) for entry in rest.split()]
+    return entries
+
+
+def ring():
+    return int([line for line in run("ethtool", "-g", NEAR).splitlines() if line.startswith("RX:")][1].split()[1])
+
+
+def rules():
+    """By slot: what `ethtool -n` says of each, line by line."""
+    found, slot = {}, None
+    for line in run("ethtool", "-n", NEAR).splitlines():
+        if line.startswith("Filter:"):
+            slot = int(line.split()[1])
+            found[slot] = []
+        elif slot is not None and line.strip():
+            found[slot].append(line.strip())
+    return found
+
+
+def everything():
+    return [run("ethtool", option, NEAR) for option in ("-g", "-x", "-n", "-l", "-k")]
+
+
+# ---------------------------------------------------------------------------------------------- szc-nic, szc/nic.h
+
+def szc_nic(*args, status=0):
+    """The object that szc-nic printed."""
+    done = subprocess.run([SZC_NIC, *[str(arg) for arg in args], "--json"], capture_output=True, text=True, check=False,
+                          timeout=60)
+    check(done.returncode == status, f"exit code {done.returncode}, not {status}: {args}", done.stdout, done.stderr)
+    said = json.loads(done.stdout)
+    check(bool(said["error"]) == bool(status), said)
+    return said
+
+
+def changes(said):
+    return {change["what"]: (change["before"], change["after"]) for change in said["changes"]}
+
+
+def shown():
+    return szc_nic("show", NEAR)["interfaces"][0]
+
+
+class NicOptions(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("ifname", ctypes.c_char_p), ("state_file", ctypes.c_char_p),
+                ("error", ctypes.c_char_p), ("error_size", ctypes.c_size_t)]
+
+
+class Flow(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("family", ctypes.c_int), ("port", ctypes.c_uint16),
+                ("peer_port", ctypes.c_uint16), ("local", ctypes.c_char_p), ("peer", ctypes.c_char_p)]
+
+
+class Prepare(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("queue", ctypes.c_uint), ("rx_ring", ctypes.c_uint),
+                ("ports", ctypes.c_void_p), ("port_count", ctypes.c_size_t), ("leave_split", ctypes.c_bool),
+                ("dry_run", ctypes.c_bool)]
+
+
+class Handle:
+    """A handle of the library's, closed with the block, and restored first."""
+
+    library = ctypes.CDLL(os.path.join(os.environ["SZC_BUILD"], "lib", "libszc.so"))
+    library.szc_nic_last_error.restype = ctypes.c_char_p
+
+    def __enter__(self):
+        self.nic = ctypes.c_void_p()
+        options = NicOptions(ctypes.sizeof(NicOptions), NEAR.encode())
+        error = self.library.szc_nic_open(ctypes.byref(self.nic), ctypes.byref(options))
+        check(error == 0, f"szc_nic_open: {error}")
+        return self
+
+    def __exit__(self, *_):
+        restored = self.call("restore")
+        sentence = self.sentence()
+        self.library.szc_nic_close(self.nic)
+        check(restored == 0, f"szc_nic_restore: {restored}: {sentence}")
+
+    def call(self, name, *args):
+        return getattr(self.library, f"szc_nic_{name}")(self.nic, *args)
+
+    def must(self, name, *args):
+        result = self.call(name, *args)
+        check(result >= 0, f"szc_nic_{name}: {result}: {self.sentence()}")
+        return result
+
+    def sentence(self):
+        return self.library.szc_nic_last_error(self.nic).decode()
+
+    def prepare(self, queue):
+        self.must("prepare", ctypes.byref(Prepare(ctypes.sizeof(Prepare), queue)))
+
+    def steer(self, family, port, peer_port=0, local=None, peer=None, queue=QUEUE):
+        flow = Flow(ctypes.sizeof(Flow), family, port, peer_port, sockaddr(family, local), sockaddr(family, peer))
+        return self.call("steer", ctypes.byref(flow), queue)
+
+
+def sockaddr(family, text):
+    """As bytes, whose zeros ctypes keeps; struct sockaddr_in, or sockaddr_in6 with its flow label."""
+    if text is None:
+        return None
+    head = int(family).to_bytes(2, sys.byteorder) + bytes(2)
+    if family == socket.AF_INET6:
+        head += bytes(4)
+    keep = ctypes.create_string_buffer(head + socket.inet_pton(family, text) + bytes(8))
+    _kept.append(keep)
+    return ctypes.cast(keep, ctypes.c_char_p)
+
+
+_kept = []
+
+
+# ---------------------------------------------------------------------------------------------- traffic
+
+def packets(queue):
+    return counters()[f"rx{queue}_packets"]
+
+
+def stream(family, port, source=0, seconds=20):
+    """A TCP connection from the other port to us; what queue its payload came through, by the NIC's count."""
+    host = address(6 if family == socket.AF_INET6 else 4)
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
+        listener.settimeout(seconds)
+        before = [packets(queue) for queue in range(CHANNELS)]
+        sender = subprocess.Popen([*IN_PEER, sys.executable, "-c", SENDER, host, str(port), str(source)])
+        try:
+            conn, _ = listener.accept()
+            with conn:
+                conn.settimeout(seconds)
+                while conn.recv(65536):
+                    pass
+        finally:
+            sender.kill()
+            sender.wait()
+    after = [packets(queue) for queue in range(CHANNELS)]
+    came = [after[queue] - before[queue] for queue in range(CHANNELS)]
+    return came.index(max(came)), came
+
+
+SENDER = """
+import socket, sys
+host, port, source = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as out:
+    out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if source:
+        out.bind(("", source))
+    out.connect((host, port))
+    for _ in range(200):
+        out.sendall(bytes(1000))
+"""
+
+
+# ---------------------------------------------------------------------------------------------- cases
+
+def case_show():
+    nic = shown()
+    check(nic["kind"] == "szcnic" and nic["up"] and nic["rx_queues"] == CHANNELS, nic)
+    check([queue["id"] for queue in nic["queues"]] == list(range(CHANNELS)), nic["queues"])
+    check(all(queue["napi_id"] and queue["memory"] == "pool" and queue["in_rss"] for queue in nic["queues"]), nic)
+    check(nic["rx_ring"] == ring() and nic["rss_entries"] == len(table()) and not nic["on_record"], nic)
+    for queue in nic["queues"]:
+        of_kernel = ynl("netdev", "queue-get", ifindex=nic["ifindex"], type="rx", id=queue["id"])
+        check(of_kernel["napi-id"] == queue["napi_id"], of_kernel, queue)
+
+
+def case_dry_run():
+    before = everything()
+    planned = changes(szc_nic("prepare", NEAR, "--queue", QUEUE, "--rx-ring", 128, "--dry-run"))
+    check(planned["receive ring"][1] == "128" and planned["RSS table"] == ("default", "queues 0,2-3"), planned)
+    check(everything() == before and not shown()["on_record"], "a dry run changed something")
+    real = changes(szc_nic("prepare", NEAR, "--queue", QUEUE, "--rx-ring", 128))
+    check(real == planned, planned, real)
+    szc_nic("restore", NEAR)
+
+
+def case_prepare_and_restore():
+    before, split = everything(), rings()
+    said = changes(szc_nic("prepare", NEAR, "--queue", QUEUE, "--rx-ring", 128, "--port", PORT))
+    now = rings()
+    check(now["tcp-data-split"] == "enabled" and now["hds-thresh"] == 0 and now["rx"] == 128, now)
+    check(ring() == 128 and set(table()) == {0, 2, 3}, ring(), table())
+    check(said["header/data split"][1] == "on" and said["receive ring"] == (str(split["rx"]), "128"), said)
+    check(said["RSS table"] == ("default", "queues 0,2-3"), said)
+    nic = shown()
+    check(nic["split"] == "on" and [queue["in_rss"] for queue in nic["queues"]] == [True, False, True, True], nic)
+    check({change["what"] for change in nic["on_record"]} == set(said), nic["on_record"], said)
+    check(not szc_nic("prepare", NEAR, "--queue", QUEUE, "--rx-ring", 128)["changes"], "the second time changed something")
+
+    undone = changes(szc_nic("restore", NEAR))
+    check(undone == {what: (after, first) for what, (first, after) in said.items()}, said, undone)
+    check(everything() == before and rings() == split, "not as it was")
+    check(not shown()["on_record"] and not os.listdir("/run/szc"), os.listdir("/run/szc"))
+
+
+def case_threshold():
+    """A threshold that was not 0 comes back."""
+    ynl("ethtool", "rings-set", **{"header": {"dev-name": NEAR}, "hds-thresh": 100})
+    try:
+        said = changes(szc_nic("prepare", NEAR, "--queue", QUEUE))
+        check(said["split threshold"] == ("100", "0") and rings()["hds-thresh"] == 0, said)
+        szc_nic("restore", NEAR)
+        check(rings()["hds-thresh"] == 100, rings())
+    finally:
+        ynl("ethtool", "rings-set", **{"header": {"dev-name": NEAR}, "hds-thresh": 0})
+
+
+def case_what_others_changed():
+    szc_nic("prepare", NEAR, "--queue", QUEUE, "--rx-ring", 128)
+    run("ethtool", "-X", NEAR, "equal", "1")
+    said = szc_nic("restore", NEAR)
+    notes = {change["what"] for change in said["changes"] if change["note"]}
+    check(notes == {"RSS table"} and set(table()) == {0} and ring() != 128, said, table())
+    run("ethtool", "-X", NEAR, "default")
+
+
+def refused(sentence, *args, status=7):
+    before = everything()
+    said = szc_nic("prepare", NEAR, *args, status=status)
+    check(sentence in said["error"], said["error"])
+    check(everything() == before and not shown()["on_record"], "a refusal changed something")
+
+
+def case_in_the_way():
+    refused(f"has {CHANNELS} receive queues", "--queue", CHANNELS, status=2)
+    refused("requested ring size exceeds maximum", "--queue", QUEUE, "--rx-ring", 1 << 30)
+    run("ethtool", "-N", NEAR, "flow-type", "tcp4", "dst-port", PORT, "action", 2)
+    slot = max(rules())
+    refused(f"rule {slot} of {NEAR}", "--queue", QUEUE, "--port", PORT)
+    run("ethtool", "-N", NEAR, "delete", slot)
+    run("ethtool", "-X", NEAR, "context", "new", "start", QUEUE, "equal", 1)
+    refused("RSS context 1 of", "--queue", QUEUE)
+    run("ethtool", "-X", NEAR, "context", 1, "delete")
+    run("ethtool", "-L", NEAR, "combined", 1)
+    refused("has one receive queue", "--queue", 0, status=2)
+    run("ethtool", "-L", NEAR, "combined", CHANNELS)
+
+
+def case_without_privilege():
+    """Looking needs none; changing says what it needs."""
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    check(json.loads(run(*nobody, SZC_NIC, "show", NEAR, "--json"))["interfaces"], "nothing is shown")
+    state = scratch(".state")
+    os.chmod(TMP, 0o777)
+    done = subprocess.run([*nobody, SZC_NIC, "prepare", NEAR, "--queue", str(QUEUE), "--state", state],
+                          capture_output=True, text=True, check=False, timeout=60)
+    check(done.returncode == 7 and "root or CAP_NET_ADMIN" in done.stderr, done)
+    check(not os.path.exists(state), read_text(state) if os.path.exists(state) else "")
+
+
+def case_down():
+    """A NIC that is down can be prepared, and comes up prepared."""
+    run("sysctl", "-qw", f"net.ipv6.conf.{NEAR}.keep_addr_on_down=1")
+    run("ip", "link", "set", NEAR, "down")
+    try:
+        szc_nic("prepare", NEAR, "--queue", QUEUE)
+    finally:
+        run("ip", "link", "set", NEAR, "up")
+    check(set(table()) == {0, 2, 3} and shown()["split"] == "on", table())
+    szc_nic("restore", NEAR)
+    check(set(table()) == set(range(CHANNELS)), table())
+
+
+def case_steering(family):
+    """By port, and by 4-tuple, which is more special; then as before."""
+    local, far = address(6 if family == socket.AF_INET6 else 4), address(6 if family == socket.AF_INET6 else 4, FAR, True)
+    run("ethtool", "-X", NEAR, "equal", 1)
+    run("ethtool", "-N", NEAR, "flow-type", "udp4", "dst-port", "53", "action", 0)
+    foreign = rules()
+    try:
+        with Handle() as nic:
+            nic.must("steer_port", PORT, 1)
+            check(len(rules()) == len(foreign) + 2, rules())
+            queue, came = stream(family, PORT)
+            check(queue == 1 and sum(came[2:]) == 0, came)
+            # Of this handle's own rules the port's has the better slot, so another port.
+            slot = nic.steer(family, PORT + 1, 40001, local, far, queue=2)
+            check(slot >= 0, nic.sentence())
+            check(any("Action: Direct to queue 2" in line for line in rules()[slot]), rules()[slot])
+            queue, came = stream(family, PORT + 1, 40001)
+            check(queue == 2, came)
+            queue, came = stream(family, PORT + 1)
+            check(queue == 0, came)
+            check([rule["ours"] for rule in shown()["rules"]].count(True) == 3, shown()["rules"])
+            nic.must("unsteer", slot)
+            check(slot not in rules(), rules())
+            check(nic.call("unsteer", max(foreign)) == SZC_E_STATE, "a rule of somebody else's was removed")
+            check(nic.call("steer_port", PORT, 2) == -errno_of("EEXIST"), "the port has two queues")
+        check(rules() == foreign, foreign, rules())
+    finally:
+        for slot in foreign:
+            run("ethtool", "-N", NEAR, "delete", slot)
+        run("ethtool", "-X", NEAR, "default")
+
+
+def errno_of(name):
+    return getattr(__import__("errno"), name)
+
+
+def case_two_holders():
+    """Two handles on two queues; each takes what it needs, and the last one leaves the NIC as the first found it."""
+    before = everything()
+    for first_leaves_first in (True, False):
+        one, two = Handle().__enter__(), Handle().__enter__()
+        one.prepare(1)
+        two.prepare(2)
+        check(set(table()) == {0, 3}, table())
+        leaves, stays = (one, two) if first_leaves_first else (two, one)
+        leaves.__exit__()
+        check(set(table()) == ({0, 1, 3} if first_leaves_first else {0, 2, 3}), table())
+        check(shown()["split"] == "on", "the split that is still needed is gone")
+        stays.__exit__()
+        check(everything() == before, "not as it was")
+
+
+def case_dead_holder():
+    """What a process left behind that died is undone by szc-nic restore; while it lives, it is not."""
+    before = everything()
+    script = ("import sys; sys.argv[0] = '-'; sys.path.insert(0, sys.argv[1]); import test_nic, time\n"
+              "nic = test_nic.Handle().__enter__(); nic.prepare(1); nic.must('steer_port', 4433, 1)\n"
+              "print('ready', flush=True); time.sleep(60)\n")
+    child = subprocess.Popen([sys.executable, "-c", script, os.path.dirname(os.path.realpath(__file__))],
+                             stdout=subprocess.PIPE, text=True)
+    try:
+        check(child.stdout.readline() == "ready\n", "the other process failed")
+        said = szc_nic("restore", NEAR, status=7)
+        check(f"process {child.pid} still uses queue 1" in said["error"], said)
+        check(len(rules()) == 2, rules())
+    finally:
+        child.kill()
+        child.wait()
+    check(len(rules()) == 2 and everything() != before, "it was undone by itself")
+    szc_nic("restore", NEAR)
+    check(everything() == before, "not as it was")
+
+
+def case_wire():
+    wire = ("rate", "1Gbit", "delay", "1ms", "loss", "0.5%", "reorder", "0.1%", "duplicate", "2%", "corrupt", "0.0001%")
+    run(SZC_NIC, "wire", f"{FAR}@{PEER}", *wire)
+    try:
+        nic = json.loads(run(SZC_NIC, "show", f"{FAR}@{PEER}", "--json"))["interfaces"][0]
+        check(nic["wire"] == {"rate": 10**9, "delay_ns": 10**6, "loss": 0.005, "reorder": 0.001, "duplicate": 0.02,
+                              "corrupt": 1e-06}, nic["wire"])
+        check(shown()["wire"]["loss"] == 0, "the other direction changed too")
+    finally:
+        run(SZC_NIC, "wire", f"{FAR}@{PEER}", *[word if number % 2 == 0 else "0" for number, word in enumerate(wire)])
+
+
+def case_pair():
+    """Names, namespaces, queues and both directions' wire; and what is said when it cannot be."""
+    run(SZC_NIC, "pair", "szcx", f"szcy@{PEER}", "loss", "1%", "--queues", 8, "--mtu", 4000)
+    try:
+        here = json.loads(run(SZC_NIC, "show", "szcx", "--json"))["interfaces"][0]
+        there = json.loads(run(SZC_NIC, "show", f"szcy@{PEER}", "--json"))["interfaces"][0]
+        check(here["rx_queues_max"] == 8 and there["rx_queues_max"] == 8, here, there)
+        check(here["wire"]["loss"] == 0.01 and there["wire"]["loss"] == 0.01, here, there)
+        check(json.loads(run("ip", "-j", "link", "show", "szcx"))[0]["mtu"] == 4000, "the MTU")
+        check(json.loads(run("ip", "-j", "link", "show", "szcy", peer=True))[0]["mtu"] == 4000, "the other MTU")
+        said = szc_nic("pair", "szcx", "szcz", status=7)
+        check("one of these names is taken" in said["error"], said)
+    finally:
+        run("ip", "link", "del", "szcx")
+    said = szc_nic("pair", "szcx", "szcy@no-such-netns", status=7)
+    check("there is no network namespace no-such-netns" in said["error"], said)
+
+
+def main():
+    run("ethtool", "-L", NEAR, "combined", CHANNELS)
+    cases = Cases(seconds=240)
+    cases.add("show tells what the kernel tells", case_show)
+    cases.add("a dry run changes nothing, and foretells what is changed", case_dry_run)
+    cases.add("prepare sets, reads back and says; restore undoes to the letter", case_prepare_and_restore)
+    cases.add("a threshold that was set comes back", case_threshold)
+    cases.add("what others changed since is left alone", case_what_others_changed)
+    cases.add("what stands in the way is named, and nothing is changed", case_in_the_way)
+    cases.add("without privilege", case_without_privilege)
+    cases.add("while the port is down", case_down)
+    cases.add("steering: by port and by 4-tuple, IPv4; foreign rules stay", case_steering, socket.AF_INET)
+    cases.add("steering: IPv6", case_steering, socket.AF_INET6)
+    cases.add("two holders leave in either order", case_two_holders)
+    cases.add("a holder that died is cleaned up after", case_dead_holder)
+    cases.add("the wire", case_wire)
+    cases.add("a pair", case_pair)
+    cases.run()
+
+
+if __name__ == "__main__":
+    main()
