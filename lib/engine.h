@@ -97,7 +97,7 @@ struct szc_rx {
 	uint8_t *buffers; /* where in the area they begin */
 	struct szc_refill refill;
 	struct szc_budget budget; /* how a NIC queue's area is shared out */
-	int receive_buffer; /* what each socket's SO_RCVBUF is bounded by; 0: as the kernel thinks */
+	int receive_buffer;       /* what each socket's SO_RCVBUF is bounded by; 0: as the kernel thinks */
 	struct szc_view *free_views;
 
 	struct szc_conn **conns; /* by slot; made when first used, kept until close */

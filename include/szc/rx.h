@@ -84,7 +84,7 @@ struct szc_rx_options {
 	 */
 	const char *ifname; /* NULL: none */
 	unsigned queue;     /* 0 is a queue, too */
-	size_t area_max;    /* the area grows up to this when it runs dry, where the kernel can; default: it does not grow */
+	size_t area_max; /* the area grows up to this when it runs dry, where the kernel can; default: it does not grow */
 
 	/*
 	 * Engines of several threads on one queue. The first one is opened with `shareable`, which costs a
@@ -133,7 +133,7 @@ SZC_API const char *szc_rx_last_error(const struct szc_rx *rx);
 SZC_API void szc_rx_trips(const struct szc_rx *rx, struct szc_trips *trips);
 
 /* The area's whole mapping, rings in front of the buffers included: for tests, and to register it elsewhere. Of an area
- * that grew (area_max) it is the first part. */
+ * that grew (area_max) it is the first part; and on a NIC's queue views can lie outside where pieces were packed. */
 SZC_API void szc_rx_area(const struct szc_rx *rx, void **base, size_t *size);
 
 /* How often what ran out, for monitoring; counters only grow. */

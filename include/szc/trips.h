@@ -5,6 +5,12 @@
  * A trip is one writing of the payload to a new place: a device's DMA write, or a copy. The denominator is plaintext
  * bytes delivered. What the ledger saw itself is measured; where no device's counter can be joined (loopback, or a NIC
  * behind the kernel's own buffers) the device's write is assumed, and kept apart.
+ *
+ * On a NIC's queue (zcrx) a fragment does not tell who wrote it. What the kernel had to copy is known from its statistics
+ * (where it keeps them): of the whole queue, so that an engine's ledger has it and a connection's has not, and that of
+ * several engines on one queue the first one's has it for all. A connection known to come through another queue counts
+ * as copied, in its own ledger, too. The kernel's statistics leave out what it copied from a packet's linear part: that
+ * the NIC's own counters alone can rule out, and only joined with those is zero copy proven.
  */
 #ifndef SZC_TRIPS_H
 #define SZC_TRIPS_H

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,6 +139,7 @@ static void a_child_keeps_nothing(void **state)
 		sink_until_over(queue.rx, &sink, 1);
 		child = fork();
 		if (!child) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL); /* nor shall it outlive a test that fails */
 			pause();
 			_exit(0);
 		}
