@@ -5,8 +5,9 @@
  * lengths, checksums, the IPv4 id, the sequence number, and PSH and FIN of the last; all payloads are of one length but the
  * last, which may be shorter.
  *
- * What is open waits HW_GRO_NS for more. It closes earlier at anything that does not continue it, and when a 17th
- * connection comes: the oldest goes first, so that the packets of different connections keep their order, too.
+ * What is open waits HW_GRO_NS for more, or as long as the interrupt may wait (rx-usecs) if that is longer. It closes
+ * earlier at anything that does not continue it, and when a 17th connection comes: the oldest goes first, so that the
+ * packets of different connections keep their order, too.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -234,6 +235,7 @@ static void append(struct hw_gro *gro, struct hw_frame *frame, const struct hw_p
 static void open_one(struct hw_rxq *rxq, struct hw_frame *frame, const struct hw_packet *packet, u32 rss_hash,
 		     u32 flags)
 {
+	u64 patience = max_t(u64, HW_GRO_NS, (u64)rxq->coalesce_usecs * NSEC_PER_USEC);
 	struct hw_gro *gro = vacant(rxq);
 
 	gro->open = true;
@@ -249,7 +251,7 @@ static void open_one(struct hw_rxq *rxq, struct hw_frame *frame, const struct hw
 	append(gro, frame, packet);
 	list_add_tail(&gro->entry, &rxq->gro_open);
 	if (!hrtimer_is_queued(&rxq->gro_timer))
-		hrtimer_start(&rxq->gro_timer, ns_to_ktime(HW_GRO_NS), HRTIMER_MODE_REL_SOFT);
+		hrtimer_start(&rxq->gro_timer, ns_to_ktime(patience), HRTIMER_MODE_REL_SOFT);
 }
 
 static bool same_id(const struct hw_gro *gro, const struct hw_frame *frame)
