@@ -5,7 +5,8 @@ import re
 BAD = re.compile("|".join((
     r"\bWARNING: ", r"\bBUG: ", r"\bkernel BUG at ", r"\bOops\b", r"Kernel panic", r"\bKASAN\b.*: ", r"\bUBSAN: ",
     r"\bKCSAN: ", r"INFO: possible ", r"INFO: task .* blocked", r"INFO: lockdep",
-    r"INFO: trying to register non-static", r"INFO: suspicious ", r"rcu:.*\bstall", r"self-detected stall", r"soft lockup", r"hard LOCKUP",
+    r"INFO: trying to register non-static", r"INFO: suspicious ", r"rcu:.*\bstall", r"self-detected stall",
+    r"soft lockup", r"hard LOCKUP",
     r"suspicious RCU usage", r"general protection fault", r"unable to handle", r"stack-protector",
     r"stack guard page", r"double fault", r"unreferenced object", r"kmemleak: .*(?:new suspected|disabled)",
     r"page_pool_release_retry\(\) stalled", r"unregister_netdevice: waiting", r"ref_tracker: ", r"refcount_t: ",
