@@ -40,7 +40,7 @@
 #define HW_FILTERS	512
 #define HW_AGG_BUFS	MAX_SKB_FRAGS	/* most agg buffers in one packet: what an skb takes */
 #define HW_CP_RESERVE	4	/* completions that packets leave free, so that HW_CMP_RING_FREED always has room */
-#define HW_GRO_FLOWS	16	/* aggregations open at once on a queue */
+#define HW_GRO_FLOWS	64	/* aggregations open at once on a queue */
 #define HW_HDR_MAX	256	/* most header bytes that are split off */
 
 struct hw_port;

@@ -6,8 +6,8 @@
  * last, which may be shorter.
  *
  * What is open waits HW_GRO_NS for more, or as long as the interrupt may wait (rx-usecs) if that is longer. It closes
- * earlier at anything that does not continue it, and when a 17th connection comes: the oldest goes first, so that the
- * packets of different connections keep their order, too.
+ * earlier at anything that does not continue it, and when HW_GRO_FLOWS are open and one more comes: the oldest goes
+ * first, so that the packets of different connections keep their order, too.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
