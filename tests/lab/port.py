@@ -7,8 +7,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests"))
 from harness import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
+import traffic  # pylint: disable=wrong-import-position
 
-TRAFFIC = os.path.join(os.environ["SZC_SOURCE"], "tests", "lab", "traffic.py")
 DROPS = ("drop_no_buffer", "drop_no_completion", "drop_mru", "drop_stalled")
 
 
@@ -100,39 +100,77 @@ PEER = FAR.netns
 
 # ---- traffic from the peer to us
 
+_last_port = 20000
+
+
+def free_port():
+    global _last_port  # pylint: disable=global-statement
+    _last_port += 1
+    return _last_port
+
+
+def received():
+    with open(f"/sys/class/net/{NEAR.name}/statistics/rx_packets", encoding="ascii") as content:
+        return int(content.read())
+
+
 class Traffic:
-    """traffic.py in the background."""
+    """Of traffic.py, in the background. It flows when this returns, unless it was over by then."""
 
-    next_port = 20000
+    live = []
 
-    def __init__(self, protocol, amount, *more, port=None, family=4):
-        Traffic.next_port += 1
-        self.port = port or Traffic.next_port
-        self.child = subprocess.Popen([TRAFFIC, "-n", PEER, protocol, NEAR.address(family), str(self.port), str(amount),
-                                       *(str(word) for word in more)], stdout=subprocess.PIPE,
-                                      stderr=subprocess.STDOUT, text=True)
+    def __init__(self, function, amount, *more, port=None, family=4):
+        before = received()
+        self.log = scratch(".traffic")
+        address = NEAR.address(family)
+        self.status = None
+
+        def work():
+            with open(self.log, "w", encoding="utf-8") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+            return not function(PEER, address, port or free_port(), amount, *more)
+
+        self.child = traffic.in_child(None, work)
+        Traffic.live.append(self)
+        # A few packets are neighbour discovery.
+        wait_until(lambda: received() > before + 20 or not self.running(), "no traffic comes", 60)
 
     def running(self):
-        return self.child.poll() is None
+        if self.status is None:
+            child, status = os.waitpid(self.child, os.WNOHANG)
+            self.status = os.waitstatus_to_exitcode(status) if child else None
+        return self.status is None
 
     def stop(self):
-        self.child.terminate()
+        os.kill(self.child, signal.SIGTERM)
         return self.finish()
 
     def finish(self, seconds=150):
+        """What it said."""
+        wait_until(lambda: not self.running(), "traffic does not end", seconds)
+        check(self.status == 0, "traffic failed", read_text(self.log))
+        return read_text(self.log)
+
+
+class LabCases(Cases):
+    """Nothing of a case's traffic outlives it."""
+
+    def judge(self, name, function, args):
         try:
-            output, _ = self.child.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.communicate()
-            raise Failed(f"traffic did not end within {seconds} s") from None
-        check(self.child.returncode == 0, "traffic failed", output)
-        return output
+            return super().judge(name, function, args)
+        finally:
+            for one in Traffic.live:
+                if one.running():
+                    os.kill(one.child, signal.SIGKILL)
+                    os.waitpid(one.child, 0)
+            Traffic.live.clear()
 
 
 def transfer(mib=1, connections=4, family=4):
     """TCP from the peer, checked."""
-    Traffic("tcp", mib, connections, family=family).finish()
+    check(traffic.tcp(PEER, NEAR.address(family), free_port(), mib, connections),
+          f"{connections} streams over IPv{family} did not arrive as they were sent")
 
 
 def works():

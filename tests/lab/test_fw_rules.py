@@ -55,7 +55,7 @@ def unknown_names():
 
 
 def cases():
-    chosen = Cases(120)
+    chosen = LabCases(120)
     chosen.add("a driver that keeps the rules is not refused", keeps_the_rules)
     for rule in RULES:
         chosen.add(f"rule {rule} is enforced", bites, rule)

@@ -1,14 +1,9 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Traffic from a network namespace to this one, bounded in time, checked byte by byte.
 
-    traffic.py [-n NETNS] tcp ADDRESS PORT MIB [CONNECTIONS]   every stream arrives as it was sent
-    traffic.py [-n NETNS] udp ADDRESS PORT SECONDS             prints `sent N received M`
-
-TCP: connections one beside the other, each with a stream of its own, MIB MiB together. UDP: datagrams of 512 bytes,
-paced, until SECONDS have gone or SIGTERM comes; what sent and what received is counted by the sockets. Exit status: 0 if
-all is as it should be, 1 with a sentence if not."""
-import argparse
+tcp(): connections one beside the other, each with a stream of its own. udp(): datagrams of 512 bytes, paced, until their
+time is over or SIGTERM comes; what sent and what received is counted by the sockets. Both fork: a process that has
+threads must not call them."""
 import ctypes
 import hashlib
 import os
@@ -30,23 +25,28 @@ PAUSE = 0.0005
 def enter(netns):
     with open(f"/run/netns/{netns}", "rb") as file:
         if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET):
-            sys.exit(f"traffic: namespace {netns}: {os.strerror(ctypes.get_errno())}")
+            raise OSError(ctypes.get_errno(), f"namespace {netns}")
 
 
 def in_child(netns, work):
-    """Runs work() in the namespace; its result is the exit status of the child."""
+    """A process that runs work() in the namespace, the result being its exit status."""
     child = os.fork()
-    if child:
-        return child
-    status = 1
+    if not child:
+        os._exit(status_of(netns, work))
+    return child
+
+
+def status_of(netns, work):
+    """Also says what went wrong: to be used by a process that ends with this status."""
     try:
         if netns:
             enter(netns)
         status = work()
-    except OSError as error:
-        print(f"traffic: sender: {error}", file=sys.stderr)
-    finally:
-        os._exit(status)
+    except Exception as error:  # pylint: disable=broad-except
+        print(f"traffic: {error!r}", file=sys.stderr, flush=True)
+        status = 1
+    sys.stdout.flush()
+    return status
 
 
 def family(address):
@@ -95,19 +95,21 @@ class Receiver:
         return False
 
 
-def tcp(args):
-    size = args.amount * 1024 * 1024 // args.connections // CHUNK * CHUNK
+def tcp(netns, address, port, mib, connections=4):
+    """True if every stream arrived as it was sent."""
+    size = mib * 1024 * 1024 // connections // CHUNK * CHUNK
     done = []
-    with socket.create_server((args.address, args.port), family=family(args.address), backlog=128) as server, \
+    with socket.create_server((address, port), family=family(address), backlog=128) as server, \
             selectors.DefaultSelector() as selector:
         server.setblocking(False)
         selector.register(server, selectors.EVENT_READ)
-        child = in_child(args.netns, lambda: send_streams(args.address, args.port, size, args.connections))
+        child = in_child(netns, lambda: send_streams(address, port, size, connections))
         deadline = time.monotonic() + STREAM_LIMIT
-        while len(done) < args.connections:
+        while len(done) < connections:
             if time.monotonic() > deadline:
                 os.kill(child, signal.SIGKILL)
-                sys.exit(f"traffic: {len(done)} of {args.connections} streams ended within {STREAM_LIMIT} s")
+                print(f"traffic: {len(done)} of {connections} streams ended within {STREAM_LIMIT} s", file=sys.stderr)
+                break
             for key, _ in selector.select(1):
                 if key.fileobj is server:
                     connection, _ = server.accept()
@@ -116,7 +118,7 @@ def tcp(args):
                     selector.unregister(key.fileobj)
                     done.append(key.data)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return status or not all([receiver.right() for receiver in done])
+    return status == 0 and len(done) == connections and all([receiver.right() for receiver in done])
 
 
 def send_datagrams(address, port, seconds, count_to):
@@ -133,14 +135,15 @@ def send_datagrams(address, port, seconds, count_to):
     return 0
 
 
-def udp(args):
+def udp(netns, address, port, seconds):
+    """Prints what was sent and received; true if the sender had no error."""
     read_end, write_end = os.pipe()
     received = 0
-    with socket.socket(family(args.address), socket.SOCK_DGRAM) as inbox:
+    with socket.socket(family(address), socket.SOCK_DGRAM) as inbox:
         inbox.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
-        inbox.bind((args.address, args.port))
+        inbox.bind((address, port))
         inbox.settimeout(0.5)
-        child = in_child(args.netns, lambda: send_datagrams(args.address, args.port, args.amount, write_end))
+        child = in_child(netns, lambda: send_datagrams(address, port, seconds, write_end))
         signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
         os.close(write_end)
         os.set_blocking(read_end, False)
@@ -157,19 +160,4 @@ def udp(args):
             except BlockingIOError:
                 pass
     print(f"sent {int(sent)} received {received}")
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("-n", dest="netns")
-    parser.add_argument("protocol", choices=("tcp", "udp"))
-    parser.add_argument("address")
-    parser.add_argument("port", type=int)
-    parser.add_argument("amount", type=int)
-    parser.add_argument("connections", type=int, nargs="?", default=4)
-    args = parser.parse_args()
-    sys.exit(tcp(args) if args.protocol == "tcp" else udp(args))
-
-
-main()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
