@@ -3,6 +3,8 @@
 """szc-nic and szc/nic.h on the virtual NIC: what they say they did is what ethtool and the kernel's own netlink client
 (ynl) read, it is undone to the letter, and what is not ours stays."""
 import ctypes
+import errno
+import glob
 import json
 import os
 import socket
@@ -18,23 +20,22 @@ SZC_E_STATE = -10000
 
 # ---------------------------------------------------------------------------------------------- readings of others
 
-def kernel_source():
-    done = subprocess.run([os.path.join(os.environ["SZC_SOURCE"], "kernel", "lab", "lab"), "path", "source"],
-                          capture_output=True, text=True, check=False, timeout=60)
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-KERNEL = kernel_source()
+def ynl_folder():
+    """The source of the kernel that runs here, where kernel/lab keeps it."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    kept = os.path.join(os.environ.get("SZC_LAB_CACHE") or os.path.join(cache, "szc", "lab"), "source", "*")
+    for folder in [os.environ.get("SZC_LINUX", ""), *sorted(glob.glob(kept), reverse=True)]:
+        if os.path.exists(f"{folder}/tools/net/ynl/pyynl/cli.py"):
+            return folder
+    raise Skipped("the kernel's source, with its netlink client, is not here")
 
 
 def ynl(family, question, **attributes):
     """An answer of the kernel, by the kernel's own client."""
-    client = f"{KERNEL}/tools/net/ynl/pyynl/cli.py"
-    if not KERNEL or not os.path.exists(client):
-        raise Skipped("the kernel's source, with its netlink client, is not here")
-    spec = f"{KERNEL}/Documentation/netlink/specs/{family}.yaml"
-    return json.loads(run("python3", client, "--spec", spec, "--do", question, "--json", json.dumps(attributes),
-                          "--no-schema", "--output-json"))
+    kernel = ynl_folder()
+    spec = f"{kernel}/Documentation/netlink/specs/{family}.yaml"
+    return json.loads(run("python3", f"{kernel}/tools/net/ynl/pyynl/cli.py", "--spec", spec, "--do", question, "--json",
+                          json.dumps(attributes), "--no-schema", "--output-json"))
 
 
 def rings():
@@ -213,9 +214,8 @@ def case_show():
     check([queue["id"] for queue in nic["queues"]] == list(range(CHANNELS)), nic["queues"])
     check(all(queue["napi_id"] and queue["memory"] == "pool" and queue["in_rss"] for queue in nic["queues"]), nic)
     check(nic["rx_ring"] == ring() and nic["rss_entries"] == len(table()) and not nic["on_record"], nic)
-    for queue in nic["queues"]:
-        of_kernel = ynl("netdev", "queue-get", ifindex=nic["ifindex"], type="rx", id=queue["id"])
-        check(of_kernel["napi-id"] == queue["napi_id"], of_kernel, queue)
+    of_kernel = ynl("netdev", "queue-get", ifindex=nic["ifindex"], type="rx", id=QUEUE)
+    check(of_kernel["napi-id"] == nic["queues"][QUEUE]["napi_id"], of_kernel, nic["queues"])
 
 
 def case_dry_run():
@@ -339,16 +339,12 @@ def case_steering(family):
             nic.must("unsteer", slot)
             check(slot not in rules(), rules())
             check(nic.call("unsteer", max(foreign)) == SZC_E_STATE, "a rule of somebody else's was removed")
-            check(nic.call("steer_port", PORT, 2) == -errno_of("EEXIST"), "the port has two queues")
+            check(nic.call("steer_port", PORT, 2) == -errno.EEXIST, "the port has two queues")
         check(rules() == foreign, foreign, rules())
     finally:
         for slot in foreign:
             run("ethtool", "-N", NEAR, "delete", slot)
         run("ethtool", "-X", NEAR, "default")
-
-
-def errno_of(name):
-    return getattr(__import__("errno"), name)
 
 
 def case_two_holders():
@@ -386,6 +382,24 @@ def case_dead_holder():
     check(len(rules()) == 2 and everything() != before, "it was undone by itself")
     szc_nic("restore", NEAR)
     check(everything() == before, "not as it was")
+
+
+def case_receiver():
+    """A queue that receives: who holds it is shown, nobody else gets it, and afterwards the NIC is as it was."""
+    before = everything()
+    server = NicServer("recv")
+    nic = shown()
+    queue = nic["queues"][QUEUE]
+    check(queue["memory"] == "io_uring" and queue["rx_buf_len"] and not queue["in_rss"] and queue["pools"], queue)
+    check([other["memory"] for other in nic["queues"]].count("pool") == CHANNELS - 1, nic["queues"])
+    steered = [rule for rule in nic["rules"] if rule["ours"] and rule["queue"] == QUEUE]
+    check(len(steered) == 2 and all(f":{server.port} " in rule["rule"] for rule in steered), nic["rules"])
+    said = szc_nic("prepare", NEAR, "--queue", QUEUE, status=7)
+    check(f"queue {QUEUE} of {NEAR} is in use already, by io_uring" in said["error"], said)
+    said = szc_nic("restore", NEAR, status=7)
+    check(f"process {server.pid} still uses queue {QUEUE}" in said["error"], said)
+    server.stop()
+    check(everything() == before and not shown()["on_record"], "not as it was", shown())
 
 
 def case_wire():
@@ -433,6 +447,7 @@ def main():
     cases.add("steering: IPv6", case_steering, socket.AF_INET6)
     cases.add("two holders leave in either order", case_two_holders)
     cases.add("a holder that died is cleaned up after", case_dead_holder)
+    cases.add("a queue that receives", case_receiver)
     cases.add("the wire", case_wire)
     cases.add("a pair", case_pair)
     cases.run()
