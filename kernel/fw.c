@@ -74,11 +74,14 @@ static bool good_size(u32 size)
 
 static int do_cp_alloc(struct hw_port *port, struct fw_cmd *cmd)
 {
-	struct hw_cp_ring *cp = &port->rxqs[cmd->queue].cp;
+	struct hw_rxq *rxq = &port->rxqs[cmd->queue];
 
-	if (cp->cmps || !good_size(cmd->mem.size))
+	if (rxq->cp.cmps || !good_size(cmd->mem.size))
 		return -EINVAL;
-	*cp = (struct hw_cp_ring){ .cmps = cmd->mem.entries, .size = cmd->mem.size };
+	/* A coalescing timer may still look at the ring. */
+	spin_lock(&rxq->lock);
+	rxq->cp = (struct hw_cp_ring){ .cmps = cmd->mem.entries, .size = cmd->mem.size };
+	spin_unlock(&rxq->lock);
 	return 0;
 }
 
@@ -88,7 +91,9 @@ static int do_cp_free(struct hw_port *port, struct fw_cmd *cmd)
 
 	if (!rxq->cp.cmps || rxq->rx.id != HW_RING_NONE || rxq->agg.id != HW_RING_NONE)
 		return -EINVAL;
+	spin_lock(&rxq->lock);
 	rxq->cp = (struct hw_cp_ring){ 0 };
+	spin_unlock(&rxq->lock);
 	port->fw->queues[cmd->queue] = (struct fw_queue){ 0 };
 	return 0;
 }
