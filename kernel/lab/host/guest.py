@@ -54,14 +54,15 @@ def initramfs():
 class Machine:
     """How the guest is built; what a run's options say."""
 
-    def __init__(self, image, accelerator, memory, cpus, more=()):
-        self.image, self.accelerator, self.memory, self.cpus, self.more = image, accelerator, memory, cpus, list(more)
+    def __init__(self, image, accelerator, memory, cpus, kernel_options="", more=()):
+        self.image, self.accelerator, self.memory, self.cpus = image, accelerator, memory, cpus
+        self.kernel_options, self.more = kernel_options, list(more)
 
     def command(self, exports, log_file, sockets, interactive):
         argv = ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "q35", "-cpu", "max",
                 "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", "-kernel", self.image, "-initrd", initramfs(),
-                "-append", KERNEL_OPTIONS,
+                "-append", f"{KERNEL_OPTIONS} {self.kernel_options}",
                 "-chardev", f"file,id=log,path={comma(log_file)}", "-serial", "chardev:log",
                 "-device", "virtio-serial-pci,id=ports,max_ports=8"]
         for name in PORTS:
