@@ -117,6 +117,7 @@ static void napi_add(struct szcnic_port *port, u32 queue)
 	struct napi_struct *napi = &port->rxqs[queue].napi;
 
 	netif_napi_add_config_locked(port->dev, napi, szcnic_poll, queue);
+	netif_napi_set_irq_locked(napi, port->rxqs[queue].irq.number);
 	netif_queue_set_napi(port->dev, queue, NETDEV_QUEUE_TYPE_RX, napi);
 	netif_queue_set_napi(port->dev, queue, NETDEV_QUEUE_TYPE_TX, napi);
 }
@@ -149,6 +150,7 @@ static void queues_release(struct szcnic_port *port, u32 count)
 {
 	u32 i;
 
+	szcnic_irqs_sync();
 	for (i = 0; i < count; i++)
 		napi_del(port, i);
 	/* Others may still be walking the list of NAPIs. */
@@ -163,7 +165,7 @@ static int queues_memory(struct szcnic_port *port)
 	u32 i;
 
 	for (i = 0; i < port->channels; i++) {
-		err = queue_memory(port, &port->rxqs[i]);
+		err = szcnic_irq_use(&port->rxqs[i]) ?: queue_memory(port, &port->rxqs[i]);
 		if (err) {
 			queues_release(port, i);
 			return err;
@@ -467,9 +469,12 @@ static int port_init(struct net_device *dev)
 	port->hw.dev = dev;
 	port->hw.irq = szcnic_irq;
 	port->hw.tx_irq = szcnic_irq;
-	err = hw_port_init(&port->hw, port->max_channels);
+	err = szcnic_irqs_init(port);
 	if (err)
 		goto out;
+	err = hw_port_init(&port->hw, port->max_channels);
+	if (err)
+		goto no_device;
 	timer_setup(&port->watchdog, szcnic_watchdog, 0);
 	INIT_WORK(&port->fail, fail_work);
 	szcnic_rss_defaults(port);
@@ -477,6 +482,8 @@ static int port_init(struct net_device *dev)
 	szcnic_faults_add(port);
 	return netif_set_real_num_queues(dev, port->channels, port->channels);
 
+no_device:
+	szcnic_irqs_destroy(port);
 out:
 	kvfree(port->txqs);
 	kvfree(port->rxqs);
@@ -490,6 +497,7 @@ static void port_uninit(struct net_device *dev)
 
 	szcnic_faults_remove(port);
 	hw_port_destroy(&port->hw);
+	szcnic_irqs_destroy(port);
 	kvfree(port->txqs);
 	kvfree(port->rxqs);
 }

@@ -269,13 +269,6 @@ int szcnic_poll(struct napi_struct *napi, int budget)
 	return work;
 }
 
-void szcnic_irq(struct hw_port *hw, u16 queue)
-{
-	struct szcnic_port *port = container_of(hw, struct szcnic_port, hw);
-
-	napi_schedule(&port->rxqs[queue].napi);
-}
-
 /* ---- timers */
 
 void szcnic_starved(struct timer_list *timer)

@@ -17,6 +17,7 @@
 #include <linux/ethtool.h>
 #include <linux/netdevice.h>
 #include <linux/platform_device.h>
+#include <linux/smp.h>
 #include <linux/u64_stats_sync.h>
 #include <net/netdev_queues.h>
 #include <net/page_pool/types.h>
@@ -78,9 +79,18 @@ struct szcnic_rx_stats {
 	u64 missed_irqs;	/* completions found by the watchdog, not by an interrupt */
 };
 
+/* The interrupt of a queue, for both directions. */
+struct szcnic_irq {
+	unsigned int number;	/* 0: not made yet */
+	unsigned int cpu;	/* where it arrives */
+	call_single_data_t call;
+	char name[IFNAMSIZ + 8];
+};
+
 struct szcnic_rxq {
 	struct szcnic_port *port;
 	u16 index;
+	struct szcnic_irq irq;
 	struct napi_struct napi;
 	struct szcnic_rxmem mem;
 	u32 rx_size;			/* of the rings, while the port is open */
@@ -160,6 +170,7 @@ struct szcnic_port {
 	bool gro_hw;
 	struct szcnic_rxq *rxqs;	/* max_channels of each */
 	struct szcnic_txq *txqs;
+	struct irq_domain *irqs;
 
 	struct szcnic_rss rss;			/* the default context */
 	struct szcnic_rss *contexts[SZCNIC_CONTEXTS + 1];	/* by ethtool's number; [0] unused */
@@ -206,9 +217,16 @@ void szcnic_txq_start(struct szcnic_txq *txq);
 
 /* ---- rx.c */
 int szcnic_poll(struct napi_struct *napi, int budget);
-void szcnic_irq(struct hw_port *hw, u16 queue);
 void szcnic_watchdog(struct timer_list *timer);
 void szcnic_starved(struct timer_list *timer);
+
+/* ---- irq.c */
+int szcnic_irqs_init(struct szcnic_port *port);
+void szcnic_irqs_destroy(struct szcnic_port *port);	/* nothing raises them any more */
+/* None is on its way to another processor, once it returns. */
+void szcnic_irqs_sync(void);
+int szcnic_irq_use(struct szcnic_rxq *rxq);		/* makes it, the first time */
+void szcnic_irq(struct hw_port *hw, u16 queue);		/* the device raises it; any context */
 
 /* ---- bufs.c: the buffers of a ring */
 /* The pool is taken over unless this fails. */
