@@ -34,7 +34,7 @@
 
 #include "szcnic_uapi.h"
 
-#define HW_INDIR_SIZE	128
+#define HW_INDIR_SIZE	512	/* four entries a queue, for the sake of balance */
 #define HW_KEY_SIZE	40
 #define HW_VNICS	(1 + 32 + SZCNIC_QUEUES_MAX)	/* the default one, RSS contexts, one for rules to each queue */
 #define HW_FILTERS	512
@@ -117,6 +117,7 @@ enum hw_cmp_flags {
 	HW_CMP_TCP	= BIT(6),
 	HW_CMP_IPV6	= BIT(7),
 	HW_CMP_FIXED_ID	= BIT(8),	/* GRO: all had the same IPv4 id (SKB_GSO_TCP_FIXEDID), else each one more */
+	HW_CMP_CSUM_BAD	= BIT(9),	/* a checksum is wrong; only of frames that are whole */
 };
 
 struct hw_cmp {
@@ -303,7 +304,8 @@ struct hw_wire {
 };
 
 struct hw_port_stats {
-	u64 csum_bad;		/* dropped: a checksum was wrong */
+	u64 csum_bad;		/* a checksum was wrong */
+	u64 csum_dropped;	/* ... and dropped, for the VNIC splits: nobody could sum what cannot be read */
 	u64 malformed;		/* dropped: lengths that contradict each other */
 	u64 not_for_us;		/* dropped: another's address, and not promiscuous */
 	u64 link_down;		/* dropped: the port is closed */

@@ -202,23 +202,29 @@ static bool for_us(const struct hw_port *port, const struct hw_frame *frame)
 	return port->promiscuous || is_multicast_ether_addr(frame->data) || ether_addr_equal(frame->data, port->mac);
 }
 
-static bool acceptable(struct hw_port *port, const struct hw_frame *frame, struct hw_packet *packet, u32 *flags)
+static u32 csum_flags(struct hw_port *port, const struct hw_frame *frame, const struct hw_packet *packet)
 {
 	bool known;
 
+	if (hw_verify(frame, packet, &known))
+		return known ? HW_CMP_CSUM_OK : 0;
+	hw_count(&port->stats.csum_bad);
+	return HW_CMP_CSUM_BAD;
+}
+
+static bool acceptable(struct hw_port *port, const struct hw_frame *frame, struct hw_packet *packet, u32 *flags)
+{
 	if (!READ_ONCE(port->up))
 		hw_count(&port->stats.link_down);
 	else if (!hw_parse(frame, packet))
 		hw_count(&port->stats.malformed);
 	else if (!for_us(port, frame))
 		hw_count(&port->stats.not_for_us);
-	else if (!hw_verify(frame, packet, &known))
-		hw_count(&port->stats.csum_bad);
 	else
 		goto yes;
 	return false;
 yes:
-	*flags = known ? HW_CMP_CSUM_OK : 0;
+	*flags = csum_flags(port, frame, packet);
 	if (packet->l4_off)
 		*flags |= packet->tuple.l4 == IPPROTO_TCP ? HW_CMP_TCP : HW_CMP_UDP;
 	if (packet->tuple.l3 == 6)
@@ -249,6 +255,10 @@ static bool to_ring(struct hw_rxq *rxq, const struct hw_vnic *vnic, struct hw_fr
 	}
 	if (frame->len > vnic->mru) {
 		rxq->stats.mru++;
+		return false;
+	}
+	if (flags & HW_CMP_CSUM_BAD && vnic->split) {
+		hw_count(&rxq->port->stats.csum_dropped);
 		return false;
 	}
 	if (wants_split(vnic, frame, packet))

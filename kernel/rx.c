@@ -150,7 +150,8 @@ static void annotate(struct szcnic_rxq *rxq, struct sk_buff *skb, const struct h
 	if (cmp->flags & HW_CMP_HASH && dev->features & NETIF_F_RXHASH)
 		skb_set_hash(skb, cmp->rss_hash, cmp->flags & HW_CMP_HASH_L4 ? PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
 	skb->protocol = eth_type_trans(skb, dev);
-	if (cmp->flags & HW_CMP_CSUM_OK && dev->features & NETIF_F_RXCSUM) {
+	/* What the stack cannot read it cannot sum, whatever was asked for. */
+	if (cmp->flags & HW_CMP_CSUM_OK && (dev->features & NETIF_F_RXCSUM || !skb_frags_readable(skb))) {
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
 		rxq->stats.csum_unnecessary++;
 	} else {

@@ -46,7 +46,7 @@ static u64 port_drops(struct hw_port *hw)
 {
 	const struct hw_port_stats *stats = &hw->stats;
 
-	return READ_ONCE(stats->csum_bad) + READ_ONCE(stats->malformed) + READ_ONCE(stats->link_down) +
+	return READ_ONCE(stats->csum_dropped) + READ_ONCE(stats->malformed) + READ_ONCE(stats->link_down) +
 	       READ_ONCE(stats->no_vnic) + READ_ONCE(stats->filtered);
 }
 
@@ -207,7 +207,8 @@ static const struct counter tx_counters[] = {
 };
 
 static const struct counter port_counters[] = {
-	PORT(csum_bad), PORT(malformed), PORT(not_for_us), PORT(link_down), PORT(no_vnic), PORT(filtered),
+	PORT(csum_bad), PORT(csum_dropped), PORT(malformed), PORT(not_for_us), PORT(link_down), PORT(no_vnic),
+	PORT(filtered),
 	WIRE(lost), WIRE(reordered), WIRE(duplicated), WIRE(corrupted),
 };
 
