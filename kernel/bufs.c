@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The buffers of a ring. A buffer lies in a slot from the time it was taken out of the pool until it is handed up or put
- * back; the slot's number travels through the device as the descriptor's `opaque`. There are as many slots as
+ * The buffers of a ring. A buffer lies in a slot from the time it was taken out of the pool until it is handed up or
+ * put back; the slot's number travels through the device as the descriptor's `opaque`. There are as many slots as
  * descriptors, so posted buffers never overrun the ring.
  *
  * Owned by NAPI; by whoever makes or ends the queue before and after. No locks.

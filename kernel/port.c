@@ -2,9 +2,9 @@
 /*
  * The port as a net_device: open, close, and what its settings change.
  *
- * Opening: memory, rings, NAPI, queue by queue; then steering; then the port. Closing is the reverse, in two halves: the
- * device is halted, after which it touches nothing of ours, and then memory is released. A firmware that refuses while
- * the port closes is reset, which it cannot refuse.
+ * Opening: memory, rings, NAPI, queue by queue; then steering; then the port. Closing is the reverse, in two halves:
+ * the device is halted, after which it touches nothing of ours, and then memory is released. A firmware that refuses
+ * while the port closes is reset, which it cannot refuse.
  */
 #include <linux/etherdevice.h>
 #include <linux/rtnetlink.h>
@@ -281,7 +281,9 @@ static int port_up(struct net_device *dev)
 
 	err = port_open(port);
 	if (err)
-		netdev_err(dev, "the port does not open (%d): `dmesg` tells what was refused, memory may be short\n", err);
+		netdev_err(dev, "the port does not open (%d): %s\n", err,
+			   err == -ENOMEM ? "memory is short; fewer channels or smaller rings need less" :
+					    "the firmware refused a step");
 	else
 		carrier_turn(port, true);
 	return err;
@@ -348,7 +350,7 @@ int szcnic_reconfigure(struct szcnic_port *port, void (*change)(struct szcnic_po
 	if (err) {
 		change(port, from);
 		if (port_open(port)) {
-			netdev_err(port->dev, "the port opens with neither the new settings nor the old ones, and closes\n");
+			netdev_err(port->dev, "it opens with neither the new settings nor the old, and stays closed\n");
 			carrier_turn(port, false);
 			fail_later(port);
 		}

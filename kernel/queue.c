@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Receive queues: their memory, their rings in the firmware, and netdev_queue_mgmt_ops, by which the kernel exchanges a
- * running queue's memory for that of a memory provider. The order of steps is bnxt's; fw_rules.c knows what each is for.
+ * running queue's memory for that of a memory provider. The order of steps is bnxt's; fw_rules.c knows why.
  *
  * Under the instance lock; may sleep.
  */
@@ -176,7 +176,7 @@ void szcnic_kick(struct szcnic_rxq *rxq)
 	local_bh_enable();
 }
 
-/* NAPI sees the acknowledgement: then, and not before, the device writes to no buffer of the ring any more. */
+/* NAPI sees the acknowledgment: then, and not before, the device writes to no buffer of the ring any more. */
 static int await_freed(struct szcnic_rxq *rxq, struct completion *freed)
 {
 	int i;
@@ -265,7 +265,7 @@ int szcnic_rxq_drain(struct szcnic_rxq *rxq)
 {
 	if (!rxq->mem.rx_live && !rxq->mem.agg_live)
 		return 0;
-	/* A start that was broken off: nobody would see the acknowledgement. */
+	/* A start that was broken off: nobody would see the acknowledgment. */
 	return rxq->napi_on ? rings_free(rxq) : -EIO;
 }
 

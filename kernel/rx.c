@@ -2,9 +2,9 @@
 /*
  * Reception: NAPI reads completions, makes skbs, refills the rings.
  *
- * An skb's payload lies either in pages or in net_iovs, never in both: what is split has its headers copied and its payload
- * from the agg ring, what is whole comes from the rx ring, which always has pages. If an skb cannot be made, its
- * buffers are posted again as they are.
+ * An skb's payload lies either in pages or in net_iovs, never in both: what is split has its headers copied and its
+ * payload from the agg ring, what is whole comes from the rx ring, which always has pages. If an skb cannot be made,
+ * its buffers are posted again as they are.
  */
 #include <linux/etherdevice.h>
 #include <linux/ipv6.h>
@@ -120,13 +120,8 @@ static void gro_finish(struct sk_buff *skb, const struct hw_cmp *cmp)
 	skb_set_transport_header(skb, l4);
 	if (cmp->flags & HW_CMP_IPV6) {
 		const struct ipv6hdr *ip = ipv6_hdr(skb);
-		u8 protocol = ip->nexthdr;
-		__be16 fragment;
-		int offset;
 
-		offset = ipv6_skip_exthdr(skb, sizeof(*ip), &protocol, &fragment);
-		skb_set_transport_header(skb, offset);
-		tcp_hdr(skb)->check = ~tcp_v6_check(skb->len - offset, &ip->saddr, &ip->daddr, 0);
+		tcp_hdr(skb)->check = ~tcp_v6_check(skb->len - l4, &ip->saddr, &ip->daddr, 0);
 		skb_shinfo(skb)->gso_type = SKB_GSO_TCPV6;
 	} else {
 		const struct iphdr *ip = ip_hdr(skb);

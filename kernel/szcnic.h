@@ -5,10 +5,11 @@
  * pool that a memory provider may stand behind), and a completion ring.
  *
  * Locks: the netdev's instance lock (dev->lock, "ops lock") covers everything here that is not marked otherwise: open
- * state, channels, rings, VNICs, rules, RSS. NAPI owns a queue's consumer side and its refilling; stopping a queue follows
- * the order in queue.c, after which nobody but the stopper touches it. The transmit side is the stack's tx lock for `prod`
- * and NAPI for `clean`.
- * RTNL → instance lock of a port; the locks of both ports of a pair are never held together. hw.h has the device's locks.
+ * state, channels, rings, VNICs, rules, RSS. NAPI owns a queue's consumer side and its refilling; stopping a queue
+ * follows the order in queue.c, after which nobody but the stopper touches it. The transmit side is the stack's tx lock
+ * for `prod` and NAPI for `clean`.
+ * RTNL → instance lock of a port → carrier_lock of port.c. The driver never takes the locks of both ports of a
+ * pair. hw.h has the device's locks.
  */
 #ifndef SZCNIC_H
 #define SZCNIC_H
@@ -65,8 +66,10 @@ struct szcnic_rxmem {
 	bool agg_live;
 };
 
-/* Written by NAPI, read under the sync point. Queues keep their counters for the life of the port, whether in use or not:
- * the sum over all of them never goes back. */
+/*
+ * Written by NAPI, read under the sync point. Queues keep their counters for the life of the port, whether in use or
+ * not: the sum over all of them never goes back.
+ */
 struct szcnic_rx_stats {
 	u64 packets;		/* as on the wire, aggregates counted by their parts */
 	u64 bytes;
@@ -193,14 +196,14 @@ extern struct rtnl_link_ops szcnic_link_ops;
 /* ---- port.c: net_device_ops */
 void szcnic_setup(struct net_device *dev);
 /*
- * When the firmware refuses a step that cannot be undone: the port closes, says why, and the kernel learns of it a little
- * later, since that needs RTNL. halt() alone makes the device let go of all memory, and NAPI stop.
+ * When the firmware refuses a step that cannot be undone: the port closes, says why, and the kernel learns of it a
+ * little later, since that needs RTNL. halt() alone makes the device let go of all memory, and NAPI stop.
  */
 void szcnic_port_halt(struct szcnic_port *port);
 void szcnic_port_fail(struct szcnic_port *port, const char *what, u16 queue, int err);
 /*
- * For settings that want the rings made anew: closes an open port, calls change(), opens it. If it does not open with the
- * new settings, change() back and open again; if that fails too the port stays closed and says so.
+ * For settings that want the rings made anew: closes an open port, calls change(), opens it. If it does not open with
+ * the new settings, change() back and open again; if that fails too the port stays closed and says so.
  */
 int szcnic_reconfigure(struct szcnic_port *port, void (*change)(struct szcnic_port *port, const void *arg),
 		       const void *to, const void *from);
@@ -257,7 +260,7 @@ int szcnic_vnics_down(struct szcnic_port *port);
  */
 int szcnic_vnics_turn(struct szcnic_port *port, u16 queue, bool up);
 u32 szcnic_mru(const struct szcnic_port *port);
-int szcnic_vnic_rss_apply(struct szcnic_port *port, struct szcnic_rss *rss);	/* after the table, key or types changed */
+int szcnic_vnic_rss_apply(struct szcnic_port *port, struct szcnic_rss *rss); /* table, key or types changed */
 int szcnic_vnic_place_apply(struct szcnic_port *port);				/* split, threshold or GRO_HW changed */
 int szcnic_context_up(struct szcnic_port *port, struct szcnic_rss *rss);
 int szcnic_context_down(struct szcnic_port *port, struct szcnic_rss *rss);
@@ -266,7 +269,7 @@ int szcnic_rule_down(struct szcnic_port *port, struct szcnic_rule *rule);
 
 /* ---- ethtool.c, rss.c, rules.c */
 extern const struct ethtool_ops szcnic_ethtool_ops;
-void szcnic_rss_defaults(struct szcnic_port *port);	/* a key once, and a table over all channels unless a user set one */
+void szcnic_rss_defaults(struct szcnic_port *port);	/* a key once; a table unless a user set one */
 u32 szcnic_get_rxfh_key_size(struct net_device *dev);
 u32 szcnic_get_rxfh_indir_size(struct net_device *dev);
 int szcnic_get_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh);

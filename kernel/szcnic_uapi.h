@@ -3,15 +3,15 @@
  * What rtnetlink says to and of a port: IFLA_INFO_DATA of link kind "szcnic". Two ports joined by a wire make a pair;
  * each direction of the wire belongs to the port that sends on it, and so do its impairments.
  *
- * RTM_NEWLINK without PEER names both ports itself (szc0, szc1, ...). Impairments may be given when the pair is made and
- * changed at any time; all of them are in what RTM_GETLINK answers.
+ * RTM_NEWLINK without PEER names both ports itself (szc0, szc1, ...). Impairments may be given when the pair is made,
+ * for the port that is not the peer, and changed at any time; all of them are in what RTM_GETLINK answers.
  */
 #ifndef SZCNIC_UAPI_H
 #define SZCNIC_UAPI_H
 
 enum szcnic_info {
 	SZCNIC_INFO_UNSPEC,
-	SZCNIC_INFO_PEER,	/* struct ifinfomsg and IFLA_ attributes of the other port, as veth has it; only when made */
+	SZCNIC_INFO_PEER,	/* only when made: struct ifinfomsg and IFLA_ attributes of the other, as veth's */
 	SZCNIC_INFO_QUEUES,	/* u32: most queues the port can have, 1 to SZCNIC_QUEUES_MAX; only when made */
 	SZCNIC_INFO_RATE,	/* u64: bits a second; 0: no limit */
 	SZCNIC_INFO_DELAY,	/* u64: nanoseconds, at most one second */

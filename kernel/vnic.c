@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the firmware is told about steering: a VNIC for the default RSS table, one for each RSS context, and one for each
- * queue that a rule names. A VNIC is lowered (MRU 0: it drops everything) before a ring that it reaches goes away, and
- * raised when its tables name living rings again.
+ * What the firmware is told about steering: a VNIC for the default RSS table, one for each RSS context, and one for
+ * each queue that a rule names. A VNIC is lowered (MRU 0: it drops everything) before a ring that it reaches goes
+ * away, and raised when its tables name living rings again.
  *
  * Under the instance lock, while the port is open.
  */
