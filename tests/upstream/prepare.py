@@ -120,7 +120,7 @@ def build(folder, origin, headers):
 
 
 def prepare():
-    """The folder: bin/ for PATH, and linux/tools/testing/selftests."""
+    """(folder, the kernel's image): in the folder are bin/, for PATH, and linux/tools/testing/selftests."""
     origin = source.get(None)
     built = kernel.Kernel(origin, False)
     built.ensure()
@@ -130,12 +130,12 @@ def prepare():
     with cache.lock(folder, "building the kernel's selftests"):
         if not os.path.isdir(folder):
             build(folder, origin.path, os.path.join(built.headers, "include"))
-    return folder
+    return folder, built.image
 
 
 if __name__ == "__main__":
     try:
-        print(prepare())
+        print(prepare()[0])
     except cache.Failure as failure:
         cache.say(failure)
         sys.exit(1)
