@@ -221,7 +221,8 @@ const struct ethtool_ops szcnic_ethtool_ops = {
 	.rxfh_indir_space = HW_INDIR_SIZE,
 	.rxfh_key_space = HW_KEY_SIZE,
 	.rxfh_priv_size = sizeof(struct szcnic_rss),
-	SZCNIC_OPS_UNDER_RTNL
+	.op_needs_rtnl = ETHTOOL_OP_NEEDS_RTNL_GLINK | ETHTOOL_OP_NEEDS_RTNL_SCHANNELS |
+			 ETHTOOL_OP_NEEDS_RTNL_SRINGPARAM,
 	.get_drvinfo = get_drvinfo,
 	.get_link = ethtool_op_get_link,
 	.get_link_ksettings = get_link_ksettings,
