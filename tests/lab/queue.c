@@ -182,6 +182,23 @@ void queue_up(bool up)
 	close(fd);
 }
 
+void queue_ask(const char *file, const char *words)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	const char *number;
+	char path[128];
+	int fd;
+
+	ask(queue_near, SIOCETHTOOL, &info);
+	number = strrchr(info.bus_info, ':');
+	assert_non_null(number);
+	snprintf(path, sizeof(path), "/sys/kernel/debug/szcnic/%s/%s", number + 1, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_return_code(fd, errno);
+	assert_int_equal(write(fd, words, strlen(words)), strlen(words));
+	close(fd);
+}
+
 /* ---- engine and connections */
 
 int queue_engine(struct queue *queue, struct szc_rx_options options, char *why, size_t size)
@@ -254,6 +271,17 @@ void queue_close(struct queue *queue)
 	queue_restore(queue);
 }
 
+int queue_peer_socket(int family)
+{
+	int fd;
+
+	enter_peer();
+	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	leave_peer();
+	assert_return_code(fd, errno);
+	return fd;
+}
+
 int queue_dial(const struct queue *queue)
 {
 	struct sockaddr_storage address;
@@ -261,10 +289,7 @@ int queue_dial(const struct queue *queue)
 	int on = 1, fd;
 
 	((struct sockaddr_in *)&address)->sin_port = htons(queue->port); /* at the same place in both families */
-	enter_peer();
-	fd = socket(queue->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	leave_peer();
-	assert_return_code(fd, errno);
+	fd = queue_peer_socket(queue->family);
 	assert_return_code(connect(fd, (struct sockaddr *)&address, len), errno);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;

@@ -48,6 +48,12 @@ int queue_connect(struct queue *queue, struct sink *sink, unsigned seed);
 /* Only its first half: a socket of the other netns that is connected to us. */
 int queue_dial(const struct queue *queue);
 
+/* A socket of the other netns, for what neither of them is enough. */
+int queue_peer_socket(int family);
+
+/* Asks the driver for a fault, or a restart (kernel/fault.h). */
+void queue_ask(const char *file, const char *words);
+
 /* The wire towards us. */
 void queue_wire(struct szc_nic_wire wire);
 void queue_mtu(int mtu);
