@@ -22,7 +22,7 @@ enum szcnic_mutation {
 	MUTATE_DOORBELL_DEAD,	/* rings before the allocation */
 	MUTATE_AGG_FIRST,	/* allocates AGG before RX */
 	MUTATE_NAPI_DEAD,	/* disables NAPI before RING_FREE */
-	MUTATE_EARLY_FREE,	/* frees buffers without having waited for the acknowledgement */
+	MUTATE_EARLY_FREE,	/* frees buffers without having waited for the acknowledgment */
 	MUTATE_GEOMETRY,	/* restarts with half the ring */
 	MUTATE_DOUBLE_STOP,	/* frees a ring twice */
 	MUTATIONS,
@@ -30,7 +30,7 @@ enum szcnic_mutation {
 
 struct szcnic_faults {
 	atomic_t alloc_fail;	/* file alloc_fail: so many of the next buffer, pool and skb allocations fail */
-	u32 fw_refuse_op;	/* file fw_refuse "OPNAME COUNT [SKIP]": after SKIP of them COUNT commands are refused with -EIO */
+	u32 fw_refuse_op;	/* file fw_refuse "OPNAME COUNT [SKIP]": after SKIP of them COUNT fail with -EIO */
 	atomic_t fw_refuse_skip;
 	atomic_t fw_refuse;
 	u32 fw_delay_op;	/* file fw_delay "OPNAME COUNT MSEC" (OPNAME "all": any) */
@@ -38,11 +38,17 @@ struct szcnic_faults {
 	u32 fw_delay_ms;
 	u32 mutation;		/* file mutate: its name; stays until "none" */
 };
-/* Files lose_irq "QUEUE COUNT" and stall "QUEUE MSEC" write hw_rxq.lose_irqs and .stalled_until; restart "QUEUE" stops and
- * starts a receive queue. Files to read: violations (rule, count a line), commands (op, count), wire (settings and
- * counters of the wire to the peer), netdev (name, ifindex, inode number of the network namespace). */
 
-/* Numbers the port, and makes the files; not having debugfs is no error. Once the port's queues and firmware are there. */
+/*
+ * Files lose_irq "QUEUE COUNT" and stall "QUEUE MSEC" write hw_rxq.lose_irqs and .stalled_until; restart "QUEUE" stops
+ * and starts a receive queue. Files to read: violations (rule, count a line), commands (op, count), wire (settings and
+ * counters of the wire to the peer), netdev (name, ifindex, inode number of the network namespace).
+ */
+
+/*
+ * Numbers the port, and makes the files; not having debugfs is no error. Once
+ * the port's queues and firmware are there.
+ */
 void szcnic_faults_add(struct szcnic_port *port);
 /* Waits for those who are in a file, so the caller must not hold the instance lock. */
 void szcnic_faults_remove(struct szcnic_port *port);

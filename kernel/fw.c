@@ -249,7 +249,10 @@ static int do_vnic_cfg(struct hw_port *port, struct fw_cmd *cmd)
 	return err;
 }
 
-/* The table is judged as it would be; a VNIC is too large for the stack, and the old table is needed if it is refused. */
+/*
+ * The table is judged as it would be; a VNIC is too large for the stack, and
+ * the old table is needed if it is refused.
+ */
 static int do_vnic_rss(struct hw_port *port, struct fw_cmd *cmd)
 {
 	struct hw_vnic *vnic = living_vnic(port, cmd->vnic);

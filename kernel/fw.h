@@ -2,8 +2,8 @@
 /*
  * The firmware: the only way for the driver to allocate rings, lay down steering and bring the port up, after the
  * manner of Broadcom's HWRM. It is also a model of the order of steps that real firmware and silicon depend on: a
- * command that comes out of order is refused with -EPERM, counted under the rule it broke, and reported in the log and in
- * debugfs. Rules that no command shows (a doorbell, a freed buffer, a NAPI that is gone) are checked by notes.
+ * command that comes out of order is refused with -EPERM, counted under the rule it broke, and reported in the log
+ * and in debugfs. Rules that no command shows (a doorbell, a freed buffer, a NAPI that is gone) are checked by notes.
  *
  * Process context, under the netdev's instance lock; a command may sleep (a delay can be asked for by faults.h).
  */
@@ -20,7 +20,7 @@ enum fw_op {
 	FW_CP_FREE,		/* queue */
 	FW_RX_ALLOC,		/* queue, bds, size, buf_len → ring */
 	FW_AGG_ALLOC,		/* queue, bds, size, buf_len, rx_ring → ring */
-	FW_RING_FREE,		/* ring: rx or agg. No frame goes there from now on; HW_CMP_RING_FREED says that none is under way */
+	FW_RING_FREE,		/* ring: rx or agg. No frame goes there any more; HW_CMP_RING_FREED confirms */
 	FW_TX_ALLOC,		/* queue, skbs, size */
 	FW_TX_FREE,		/* queue */
 	FW_VNIC_ALLOC,		/* → vnic */
@@ -39,7 +39,7 @@ enum fw_rule {
 	FW_RULE_MRU_DEAD_RING,	/* MRU ≠ 0 while RSS table or default ring name a dead ring */
 	FW_RULE_DOORBELL_DEAD,	/* a doorbell of a ring that is not allocated */
 	FW_RULE_AGG_FIRST,	/* AGG ring without its RX ring */
-	FW_RULE_NAPI_DEAD,	/* NAPI gone while the ring still lives: who would see the acknowledgement? */
+	FW_RULE_NAPI_DEAD,	/* NAPI gone while the ring still lives: who would see the acknowledgment? */
 	FW_RULE_EARLY_FREE,	/* buffers freed before RING_FREE was acknowledged */
 	FW_RULE_GEOMETRY,	/* another ring size at restart than before the stop */
 	FW_RULE_DOUBLE_STOP,	/* a second RING_FREE of the same ring, or one of a ring that never was */

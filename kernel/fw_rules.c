@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The firmware's rules: the order of steps that a driver must keep when it takes receive rings away from a device that is
- * receiving, and gives them back. They are what bnxt's queue ops keep, and why each of its steps is where it is.
+ * The firmware's rules: the order of steps that a driver must keep when it takes receive rings away from a device
+ * that is receiving, and gives them back. They are what bnxt's queue ops keep, and why each of its steps is where it
+ * is.
  */
 #include <linux/netdevice.h>
 

@@ -9,14 +9,14 @@
  *	                            segments,  rate, delay,   parses, verifies,   completion ring ─▶ irq ─▶ NAPI
  *	                            checksums  loss, …        steers, splits, GRO
  *
- * A frame lives in device-private memory from the moment hw_tx has read it out of the skb until hw_dma_write() has put it
- * into host memory: that function is the only one that writes to a DMA address.
+ * A frame lives in device-private memory from the moment hw_tx has read it out of the skb until hw_dma_write() has
+ * put it into host memory: that function is the only one that writes to a DMA address.
  *
  * Context: the device runs in whatever context rings its bell (the sender's, or a timer of the wire), never sleeps, and
  * may be entered with interrupts off. It therefore takes its locks with irqsave.
  * Lock order: hw_txq.lock (of the sender) → hw_wire.lock; never held while a frame is delivered:
- * hw_port.tables (read) → hw_rxq.lock. Firmware commands come from process context under the netdev's instance lock and
- * take hw_port.tables (write), then hw_rxq.lock.
+ * hw_port.tables (read) → hw_rxq.lock. Firmware commands come from process context under the netdev's instance lock
+ * and take hw_port.tables (write), then hw_rxq.lock.
  */
 #ifndef SZCNIC_HW_H
 #define SZCNIC_HW_H
@@ -75,8 +75,10 @@ struct hw_packet {
 	bool fragment;		/* of IP: no ports */
 };
 
-/* An aggregation in the making (hardware GRO); hw_gro.c only. It keeps the frames: what becomes of them is decided when
- * it closes, by which time it is known whether there are buffers for them. */
+/*
+ * An aggregation in the making (hardware GRO); hw_gro.c only. It keeps the frames: what becomes of them is decided when
+ * it closes, by which time it is known whether there are buffers for them.
+ */
 struct hw_gro {
 	struct list_head entry;	/* in hw_rxq.gro_open */
 	bool open;
@@ -133,14 +135,16 @@ struct hw_cmp {
 	u16 gro_mss;		/* GRO: payload of a packet on the wire */
 	u16 gro_segs;		/* GRO: packets on the wire */
 	u16 l4_off;		/* PACKET: where TCP's or UDP's header begins; 0 if it is neither */
-	u16 l4_payload;		/* PACKET that is whole: TCP's or UDP's bytes in it; behind them may be Ethernet padding */
+	u16 l4_payload;		/* PACKET that is whole: TCP's or UDP's bytes; padding may be behind them */
 };
 
 /* Firmware ids of rings: unique for the life of the port, so that a stale one is told from a living one. */
 #define HW_RING_NONE	0
 
-/* Posted buffers, rx (a whole frame, or the headers of one that is split) or agg (payload). Under hw_rxq.lock but for
- * `prod`, the doorbell. */
+/*
+ * Posted buffers, rx (a whole frame, or the headers of one that is split) or agg (payload). Under hw_rxq.lock but for
+ * `prod`, the doorbell.
+ */
 struct hw_ring {
 	u16 id;			/* HW_RING_NONE: not allocated */
 	struct hw_bd *bds;
@@ -175,7 +179,7 @@ struct hw_rxq_stats {
 };
 
 struct hw_rxq {
-	spinlock_t lock;
+	spinlock_t lock;	/* the device and the firmware: rings, completions, aggregations */
 	struct hw_port *port;
 	u16 index;
 	struct hw_ring rx;
@@ -291,7 +295,7 @@ struct hw_wire_stats {
 
 /* One direction; belongs to the port that sends. */
 struct hw_wire {
-	spinlock_t lock;
+	spinlock_t lock;	/* everything below */
 	struct hw_wire_params params;
 	struct list_head fifo;		/* sorted by due_ns */
 	u32 queued_bytes;
@@ -350,8 +354,10 @@ static inline void hw_count(u64 *counter)
 
 /* ---- hw_dma.c: the device's write into host memory, and nothing else */
 
-/* Writes `len` bytes of device memory to the DMA address `addr`, interrupts off. The one function that does; noinline so
- * that observers of memory can tell it by its name. */
+/*
+ * Writes `len` bytes of device memory to the DMA address `addr`, interrupts off. The one function that does; noinline
+ * so that observers of memory can tell it by its name.
+ */
 void hw_dma_write(u64 addr, const void *from, u32 len);
 
 /* ---- hw_tx.c */
@@ -388,13 +394,18 @@ void hw_fill_csum(struct hw_frame *frame, const struct hw_packet *packet);
 
 /* ---- hw_steer.c: under port->tables (read) */
 
-/* The VNIC that the matching filter of lowest order names, else vnics[0], the default one; or NULL to drop (counted). */
+/*
+ * The VNIC that the matching filter of lowest order names, else vnics[0], the
+ * default one; or NULL to drop (counted).
+ */
 const struct hw_vnic *hw_classify(struct hw_port *port, const struct hw_packet *packet);
 /* The rx ring's id; *hash and *hash_flags (HW_CMP_HASH, HW_CMP_HASH_L4) as the completion wants them. */
 u16 hw_spread(const struct hw_vnic *vnic, const struct hw_packet *packet, u32 *hash, u32 *hash_flags);
 u32 hw_toeplitz(const u8 *key, const u8 *data, size_t len);
-/* An id for a ring of `queue`, rx or agg: the queue is in its low bits, so that it is found without searching; the rest
- * tells one ring from another, repeating after 511 of the same queue. Under port->tables (write). */
+/*
+ * An id for a ring of `queue`, rx or agg: the queue is in its low bits, so that it is found without searching; the rest
+ * tells one ring from another, repeating after 511 of the same queue. Under port->tables (write).
+ */
 u16 hw_ring_id_next(struct hw_port *port, u16 queue);
 /* The queue that a ring id belongs to, NULL if the ring is dead. */
 struct hw_rxq *hw_ring_queue(struct hw_port *port, u16 ring_id);
@@ -404,12 +415,16 @@ struct hw_rxq *hw_ring_queue(struct hw_port *port, u16 ring_id);
 /* A burst of frames arrives at `port`; they are taken over. Under rcu_read_lock_bh or the like. */
 void hw_rx_burst(struct hw_port *port, struct list_head *frames);
 
-/* Puts a frame into posted buffers and completes it: split if `flags` has HW_CMP_SPLIT, else whole. If there is no room
- * it is dropped and counted. The frame stays the caller's. Under rxq->lock. */
+/*
+ * Puts a frame into posted buffers and completes it: split if `flags` has HW_CMP_SPLIT, else whole. If there is no room
+ * it is dropped and counted. The frame stays the caller's. Under rxq->lock.
+ */
 void hw_rx_place(struct hw_rxq *rxq, const struct hw_frame *frame, const struct hw_packet *packet, u32 rss_hash,
 		 u32 flags);
-/* Places what was aggregated behind `headers`, which hw_gro.c has amended. False if there is no room, and nothing was
- * done. Under rxq->lock. */
+/*
+ * Places what was aggregated behind `headers`, which hw_gro.c has amended. False if there is no room, and nothing was
+ * done. Under rxq->lock.
+ */
 bool hw_rx_place_gro(struct hw_rxq *rxq, const struct hw_gro *gro, const u8 *headers);
 /* How much payload a single packet could have now. Under rxq->lock. */
 u32 hw_rx_payload_room(const struct hw_rxq *rxq);
@@ -417,8 +432,8 @@ u32 hw_rx_payload_room(const struct hw_rxq *rxq);
 /* ---- hw_gro.c: under rxq->lock */
 
 /*
- * True if the frame was taken over into an aggregation; else the caller places it, after what was open of its flow, which
- * this has closed. `may`: the VNIC wants aggregation; else the frame only closes.
+ * True if the frame was taken over into an aggregation; else the caller places it, after what was open of its flow,
+ * which this has closed. `may`: the VNIC wants aggregation; else the frame only closes.
  */
 bool hw_gro_receive(struct hw_rxq *rxq, struct hw_frame *frame, const struct hw_packet *packet, u32 rss_hash, u32 flags,
 		    bool may);
@@ -434,8 +449,10 @@ u32 hw_cp_room(const struct hw_rxq *rxq);
 /* Under rxq->lock. Written entries are published together by hw_cp_publish(), which may raise the interrupt. */
 struct hw_cmp *hw_cp_next(struct hw_rxq *rxq, u32 ahead);
 void hw_cp_publish(struct hw_rxq *rxq, u32 count);
-/* For the firmware: writes HW_CMP_RING_FREED and raises the interrupt whatever coalescing says. Under rxq->lock. False if
- * there is no room, because the driver has stopped reading. */
+/*
+ * For the firmware: writes HW_CMP_RING_FREED and raises the interrupt whatever coalescing says. Under rxq->lock. False
+ * if there is no room, because the driver has stopped reading.
+ */
 bool hw_cp_ring_freed(struct hw_rxq *rxq, u16 ring);
 enum hrtimer_restart hw_cp_timeout(struct hrtimer *timer);
 

@@ -2,8 +2,8 @@
 /*
  * Completions, interrupts and doorbells.
  *
- * No wake-up is lost: `prod`, `cons` and `armed` change under hw_rxq.lock only. A driver that arms either leaves `armed`
- * set for the next hw_cp_publish(), or is told at once of what it had not seen.
+ * No wake-up is lost: `prod`, `cons` and `armed` change under hw_rxq.lock only. A driver that arms either leaves
+ * `armed` set for the next hw_cp_publish(), or is told at once of what it had not seen.
  */
 #include "fw.h"
 #include "hw.h"
@@ -30,6 +30,7 @@ static void cp_raise(struct hw_rxq *rxq)
 
 static void cp_advance(struct hw_rxq *rxq, u32 count)
 {
+	/* Pairs with NAPI's acquire in rx_poll(): the entries come before their number. */
 	smp_store_release(&rxq->cp.prod, rxq->cp.prod + count);
 	rxq->uncoalesced += count;
 }
@@ -74,7 +75,7 @@ void hw_doorbell(struct hw_rxq *rxq, struct hw_ring *ring, u32 prod)
 	if (READ_ONCE(ring->id) == HW_RING_NONE)
 		fw_note_dead_doorbell(rxq->port, rxq->index);
 	else
-		smp_store_release(&ring->prod, prod);
+		smp_store_release(&ring->prod, prod);	/* pairs with posted() in hw_rx.c */
 }
 
 void hw_cp_ack(struct hw_rxq *rxq, u32 cons, bool arm)

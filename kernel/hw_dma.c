@@ -10,9 +10,9 @@
 #include "hw.h"
 
 /*
- * What an IOMMU would do for a real device. The platform device that buffers are mapped for has none, and a 64-bit mask,
- * so that swiotlb never stands between: a DMA address is a physical one. NULL if there is no memory that the CPU can
- * write, as behind a dmabuf of another device's registers.
+ * What an IOMMU would do for a real device. The platform device that buffers are mapped for has none, and a 64-bit
+ * mask, so that swiotlb never stands between: a DMA address is a physical one. NULL if there is no memory that the
+ * CPU can write, as behind a dmabuf of another device's registers.
  */
 static void *host_memory(u64 addr, u32 len)
 {

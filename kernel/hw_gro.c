@@ -2,8 +2,8 @@
 /*
  * Hardware GRO: consecutive segments of a TCP connection become one packet, by the rules of the stack's own GRO
  * (net/ipv4/tcp_offload.c), so that it could be cut again into what was on the wire: all headers are the same but for
- * lengths, checksums, the IPv4 id, the sequence number, and PSH and FIN of the last; all payloads are of one length but the
- * last, which may be shorter.
+ * lengths, checksums, the IPv4 id, the sequence number, and PSH and FIN of the last; all payloads are of one length
+ * but the last, which may be shorter.
  *
  * What is open waits HW_GRO_NS for more, or as long as the interrupt may wait (rx-usecs) if that is longer. It closes
  * earlier at anything that does not continue it, and when HW_GRO_FLOWS are open and one more comes: the oldest goes

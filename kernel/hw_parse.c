@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a frame is, and whether it is whole. Formats: IEEE 802.1Q, RFC 791, RFC 8200, RFC 9293, RFC 768. Of a fragment, and
- * of a packet on its way through a routing header (whose checksum is over another destination), L4 is not looked at.
+ * What a frame is, and whether it is whole. Formats: IEEE 802.1Q, RFC 791, RFC 8200, RFC 9293, RFC 768. Of a
+ * fragment, and of a packet on its way through a routing header (whose checksum is over another destination), L4 is
+ * not looked at.
  */
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
@@ -70,7 +71,10 @@ static bool parse_ipv4(const struct hw_frame *frame, struct hw_packet *packet)
 	return parse_l4(frame, packet, ip->protocol, packet->l3_off + ip->ihl * 4);
 }
 
-/* Steps over one extension header; false if it does not fit. *proto is NEXTHDR_NONE if nothing behind it is to be read. */
+/*
+ * Steps over one extension header; false if it does not fit. *proto is NEXTHDR_NONE
+ * if nothing behind it is to be read.
+ */
 static bool step_ext(const struct hw_frame *frame, struct hw_packet *packet, u8 *proto, u32 *off)
 {
 	const struct ipv6_opt_hdr *ext = (const void *)(frame->data + *off);

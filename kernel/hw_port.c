@@ -84,7 +84,10 @@ void hw_port_destroy(struct hw_port *port)
 
 void hw_port_quiesce(struct hw_port *port)
 {
-	/* Whoever runs a tx queue of ours does so with bottom halves off, or in the wire's timer, which is waited for. */
+	/*
+	 * Whoever runs a tx queue of ours does so with bottom halves off, or
+	 * in the wire's timer, which is waited for.
+	 */
 	synchronize_net();
 	hw_wire_drain(port);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Receiving: a frame from the wire is judged, steered to a ring, and placed in buffers that the driver posted. A packet is
- * placed entirely or dropped entirely: whether there are buffers and completions for it is known before anything is written.
+ * Receiving: a frame from the wire is judged, steered to a ring, and placed in buffers that the driver posted. A
+ * packet is placed entirely or dropped entirely: whether there are buffers and completions for it is known before
+ * anything is written.
  */
 #include <linux/etherdevice.h>
 #include <linux/jiffies.h>
@@ -12,7 +13,10 @@
 
 static u32 posted(const struct hw_ring *ring)
 {
-	return ring->id == HW_RING_NONE ? 0 : smp_load_acquire(&ring->prod) - ring->cons;
+	if (ring->id == HW_RING_NONE)
+		return 0;
+	/* Pairs with hw_doorbell(): the descriptors come before their number. */
+	return smp_load_acquire(&ring->prod) - ring->cons;
 }
 
 static const struct hw_bd *bd_at(const struct hw_ring *ring, u32 ahead)

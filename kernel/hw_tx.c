@@ -13,7 +13,7 @@ static bool tx_collect(struct hw_txq *txq, struct list_head *frames)
 
 	if (!txq->live)
 		return false;
-	prod = smp_load_acquire(&txq->prod);
+	prod = smp_load_acquire(&txq->prod);	/* pairs with hw_tx_doorbell() */
 	while (cons != prod && hw_wire_room(txq->port)) {
 		if (txq->stats.packets >= enough) {
 			txq->again = true;
@@ -25,6 +25,7 @@ static bool tx_collect(struct hw_txq *txq, struct list_head *frames)
 	}
 	if (cons == txq->cons)
 		return false;
+	/* Pairs with szcnic_tx_clean(): an skb is freed only after it was read. */
 	smp_store_release(&txq->cons, cons);
 	return true;
 }
@@ -59,7 +60,7 @@ static void tx_run(struct hw_txq *txq)
 
 void hw_tx_doorbell(struct hw_txq *txq, u32 prod)
 {
-	smp_store_release(&txq->prod, prod);
+	smp_store_release(&txq->prod, prod);	/* pairs with tx_collect() */
 	tx_run(txq);
 }
 

@@ -10,6 +10,10 @@ licence_missing()
 	while read -r file; do
 		line=$(head -n 1 "$file" | tr -d '\0')
 		case $file in
+		# The module is the kernel's: its licence, and its way to write it.
+		kernel/*_uapi.h) [ "$line" = '/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */' ] || echo "$file" ;;
+		kernel/*.h) [ "$line" = '/* SPDX-License-Identifier: GPL-2.0 */' ] || echo "$file" ;;
+		kernel/*.c) [ "$line" = '// SPDX-License-Identifier: GPL-2.0' ] || echo "$file" ;;
 		*.c | *.h | *.cpp)
 			[ "$line" = '/* SPDX-License-Identifier: MIT */' ] || echo "$file"
 			;;
