@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The two ports of the scene (kernel/lab/scene), their counters, and the faults that szcnic has on demand (kernel/fault.h).
-NEAR is here; FAR is the other end of its wire, in a network namespace of its own."""
+"""The two ports of the scene (kernel/lab/scene), their counters, and the faults that szcnic has on demand
+(kernel/fault.h). NEAR is here; FAR is the other end of its wire, in a network namespace of its own."""
 import os
 import subprocess
 import sys

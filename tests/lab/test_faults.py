@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Faults on demand (kernel/fault.h), each under traffic: nothing crashes, hangs or leaks, what is lost is counted, and the
-port works afterwards. Leaks show in the guest's log, which the lab reads."""
+"""Faults on demand (kernel/fault.h), each under traffic: nothing crashes, hangs or leaks, what is lost is counted, and
+the port works afterwards. Leaks show in the guest's log, which the lab reads."""
 import errno
 import os
 import random

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A queue is restarted over and over, under load. Queues that share no VNIC with it lose not one packet; where a VNIC is
-shared, what is lost is counted, and TCP loses nothing."""
+"""A queue is restarted over and over, under load. Queues that share no VNIC with it lose not one packet; where a VNIC
+is shared, what is lost is counted, and TCP loses nothing."""
 import os
 import sys
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Traffic from a network namespace to this one, bounded in time, checked byte by byte.
 
-tcp(): connections one beside the other, each with a stream of its own. udp(): datagrams of 512 bytes, paced, until their
-time is over or SIGTERM comes; what sent and what received is counted by the sockets. Both fork: a process that has
-threads must not call them."""
+tcp(): connections one beside the other, each with a stream of its own. udp(): datagrams of 512 bytes, paced, until
+their time is over or SIGTERM comes; what sent and what received is counted by the sockets. Both fork: a process that
+has threads must not call them."""
 import ctypes
 import hashlib
 import os
