@@ -9,6 +9,10 @@
 
 #include "szcnic.h"
 
+static unsigned int dma_bits = 64;
+module_param(dma_bits, uint, 0444);
+MODULE_PARM_DESC(dma_bits, "for tests: address bits that the device claims to have (default 64)");
+
 static struct platform_device *platform;
 
 struct workqueue_struct *szcnic_wq;
@@ -26,7 +30,7 @@ static int platform_begin(void)
 	platform = platform_device_register_simple(SZCNIC_NAME, PLATFORM_DEVID_NONE, NULL, 0);
 	if (IS_ERR(platform))
 		return PTR_ERR(platform);
-	err = dma_coerce_mask_and_coherent(&platform->dev, DMA_BIT_MASK(64));
+	err = dma_coerce_mask_and_coherent(&platform->dev, DMA_BIT_MASK(clamp(dma_bits, 1u, 64u)));
 	if (err) {
 		platform_device_unregister(platform);
 		return err;
