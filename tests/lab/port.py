@@ -11,15 +11,18 @@ import traffic  # pylint: disable=wrong-import-position
 
 DROPS = ("drop_no_buffer", "drop_no_completion", "drop_mru", "drop_stalled")
 
+# Seconds for a command. Who burdens the machine on purpose gives it more.
+patience = 120
 
-def command(*argv, seconds=60):
+
+def command(*argv, seconds=None):
     """Exit status, and output with errors."""
     done = subprocess.run([str(arg) for arg in argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False, timeout=seconds)
+                          check=False, timeout=seconds or patience)
     return done.returncode, done.stdout
 
 
-def must(*argv, seconds=60):
+def must(*argv, seconds=None):
     status, output = command(*argv, seconds=seconds)
     check(status == 0, f"exit status {status}: {' '.join(str(arg) for arg in argv)}", output)
     return output

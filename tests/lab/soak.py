@@ -24,12 +24,14 @@ os.environ.setdefault("SZC_SOURCE", SOURCE)
 os.environ.setdefault("SZC_BUILD", os.path.join(SOURCE, "build", "dev"))
 os.environ.setdefault("SZC_TMP", tempfile.mkdtemp(prefix="soak."))
 sys.path.insert(0, os.path.join(SOURCE, "tests", "lab"))
+import port  # pylint: disable=wrong-import-position
 from port import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
 from pools import page_pools  # pylint: disable=wrong-import-position
 from soak_trouble import Trouble  # pylint: disable=wrong-import-position
 import soak_peers as peers  # pylint: disable=wrong-import-position
 
-PATIENCE = 400  # seconds for a server to begin or end, and for a transfer, all of which trouble may slow down
+PATIENCE = 600  # seconds for a server to begin or end, and for a transfer, all of which trouble may slow down
+port.patience = PATIENCE  # of each command
 TURN = 0.02
 PROGRESS = 30
 CHANNELS = 6

@@ -15,7 +15,7 @@ import traffic
 
 WHOLE, BROKEN, WRONG = 0, 1, 2
 SOAK_PLAIN = os.path.join(os.environ["SZC_BUILD"], "tests", "soak_plain")
-LIMIT = 300  # seconds in which a connection may stand still
+LIMIT = 500  # seconds in which a connection may stand still
 ADDRESSES = {family: NEAR.address(family) for family in (4, 6)}
 NIC = Identity("nic", authority=CA, alternative=f"DNS:localhost,IP:{ADDRESSES[4]},IP:{ADDRESSES[6]}")
 
