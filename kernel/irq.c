@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The driver's interrupts: one a queue, with numbers, counts in /proc/interrupts, and an affinity that NAPI follows. The
- * device raises them wherever it runs; they arrive at the processor that the affinity names, by a call from processor to
- * processor where that is another one.
+ * The driver's interrupts: one a queue, with numbers, counts in /proc/interrupts, and an affinity that NAPI
+ * follows. The device raises them wherever it runs; they arrive at the processor that the affinity names, by a call
+ * from processor to processor where that is another one.
  *
- * Raised again before it arrived, an interrupt arrives once, and after both: whoever handles it finds what both were for.
- * An interrupt is made when its queue is first used, and stays as long as the port, so that its affinity does, too.
+ * Raised again before it arrived, an interrupt arrives once, and after both: whoever handles it finds what both
+ * were for. An interrupt is made when its queue is first used, and stays as long as the port, so that its affinity
+ * does, too.
  */
 #include <linux/cpumask.h>
 #include <linux/interrupt.h>
