@@ -101,7 +101,7 @@ def refused_at_close(op):
 
 
 def refused_at_restart(op):
-    load = Traffic(traffic.tcp, 2)
+    load = Traffic(traffic.udp, 600)
     met = 0
     for skip in (0, 1):
         NEAR.ask("fw_refuse", op, 1, skip)
@@ -110,8 +110,8 @@ def refused_at_restart(op):
         NEAR.ask("fw_refuse", "all", 0)
         NEAR.down_up()
     check(met, f"a restart does without {op}")
-    load.finish()
     transfer()
+    load.stop()
 
 
 def keeps(what, change, show, op):
