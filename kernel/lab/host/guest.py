@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One run of the guest: QEMU, what it is given, and what comes back."""
+import contextlib
 import glob
 import os
 import selectors
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 import host.cache as cache
@@ -116,7 +118,7 @@ class Run:
     def run(self):
         """The exit status of the run."""
         cache.need_programs("qemu-system-x86_64", "setpriv")
-        with tempfile.TemporaryDirectory(prefix="szc-lab.") as folder:
+        with terminal_kept(), tempfile.TemporaryDirectory(prefix="szc-lab.") as folder:
             self.describe(folder)
             pairs = {name: socket.socketpair() for name in PORTS}
             theirs = {name: pair[1] for name, pair in pairs.items()}
@@ -217,6 +219,20 @@ class Run:
             cache.say(self.failed)
             return LAB_FAILED
         return self.end[0]
+
+
+@contextlib.contextmanager
+def terminal_kept():
+    """QEMU makes the terminal raw, and has no chance to undo it when it is killed."""
+    if not os.isatty(0):
+        yield
+        return
+    modes, blocking = termios.tcgetattr(0), os.get_blocking(0)
+    try:
+        yield
+    finally:
+        os.set_blocking(0, blocking)
+        termios.tcsetattr(0, termios.TCSANOW, modes)
 
 
 def quoted(value):
