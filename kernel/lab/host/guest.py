@@ -118,7 +118,7 @@ class Run:
     def run(self):
         """The exit status of the run."""
         cache.need_programs("qemu-system-x86_64", "setpriv")
-        with terminal_kept(), tempfile.TemporaryDirectory(prefix="szc-lab.") as folder:
+        with terminal_kept(self.interactive), tempfile.TemporaryDirectory(prefix="szc-lab.") as folder:
             self.describe(folder)
             pairs = {name: socket.socketpair() for name in PORTS}
             theirs = {name: pair[1] for name, pair in pairs.items()}
@@ -222,9 +222,9 @@ class Run:
 
 
 @contextlib.contextmanager
-def terminal_kept():
+def terminal_kept(ours):
     """QEMU makes the terminal raw, and has no chance to undo it when it is killed."""
-    if not os.isatty(0):
+    if not ours or not os.isatty(0):
         yield
         return
     modes, blocking = termios.tcgetattr(0), os.get_blocking(0)
