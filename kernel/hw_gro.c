@@ -6,8 +6,8 @@
  * but the last, which may be shorter.
  *
  * What is open waits HW_GRO_NS for more, or as long as the interrupt may wait (rx-usecs) if that is longer. It closes
- * earlier at anything that does not continue it, and when HW_GRO_FLOWS are open and one more comes: the oldest goes
- * first, so that the packets of different connections keep their order, too.
+ * earlier at anything that does not continue it. While HW_GRO_FLOWS are open, packets of other connections pass by: closing
+ * one for each newcomer would leave every connection without, once there are a few too many.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -214,8 +214,7 @@ static struct hw_gro *vacant(struct hw_rxq *rxq)
 	for (i = 0; i < HW_GRO_FLOWS; i++)
 		if (!rxq->gro[i].open)
 			return &rxq->gro[i];
-	close_one(rxq, list_first_entry(&rxq->gro_open, struct hw_gro, entry));
-	return vacant(rxq);
+	return NULL;
 }
 
 static void append(struct hw_gro *gro, struct hw_frame *frame, const struct hw_packet *packet)
@@ -232,11 +231,10 @@ static void append(struct hw_gro *gro, struct hw_frame *frame, const struct hw_p
 		gro->closing_flags |= TCPHDR_FIN;
 }
 
-static void open_one(struct hw_rxq *rxq, struct hw_frame *frame, const struct hw_packet *packet, u32 rss_hash,
-		     u32 flags)
+static void open_one(struct hw_rxq *rxq, struct hw_gro *gro, struct hw_frame *frame, const struct hw_packet *packet,
+		     u32 rss_hash, u32 flags)
 {
 	u64 patience = max_t(u64, HW_GRO_NS, (u64)rxq->coalesce_usecs * NSEC_PER_USEC);
-	struct hw_gro *gro = vacant(rxq);
 
 	gro->open = true;
 	gro->fixed_id = false;
@@ -281,6 +279,9 @@ bool hw_gro_receive(struct hw_rxq *rxq, struct hw_frame *frame, const struct hw_
 	}
 	if (!may || !startable(frame, packet, flags))
 		return false;
-	open_one(rxq, frame, packet, rss_hash, flags);
+	gro = vacant(rxq);
+	if (!gro)
+		return false;
+	open_one(rxq, gro, frame, packet, rss_hash, flags);
 	return true;
 }
