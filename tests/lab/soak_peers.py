@@ -9,15 +9,15 @@ import socket
 import ssl
 import time
 
-from harness import CA, DONE, Identity, Process, Zcrx, ZCRX_TLS, check, read_text, scratch
+from harness import CA, DONE, Process, Zcrx, ZCRX_TLS, check, read_text, scratch
 from port import NEAR, PEER
+from scene import NIC
 import traffic
 
 WHOLE, BROKEN, WRONG = 0, 1, 2
 SOAK_PLAIN = os.path.join(os.environ["SZC_BUILD"], "tests", "soak_plain")
 LIMIT = 500  # seconds in which a connection may stand still
 ADDRESSES = {family: NEAR.address(family) for family in (4, 6)}
-NIC = Identity("nic", authority=CA, alternative=f"DNS:localhost,IP:{ADDRESSES[4]},IP:{ADDRESSES[6]}")
 
 
 def place(family, port):

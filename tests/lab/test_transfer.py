@@ -52,12 +52,12 @@ def transfer(size, mtu, buffer_kib, connections, impairments, family=4):
     server = NicServer("recv", "--out", folder, "--json", "--buffer-size", f"{buffer_kib}K", "--max-connections",
                        connections, family=family)
     with Wire(**impairments):
-        before = counters()
+        before = NEAR.counters()
         senders = [peer_send(server, path) for _ in range(connections)]
         for sender in senders:
             sender.succeed(seconds=280)
         server.stop()
-        after = counters()
+        after = NEAR.counters()
     nothing_copied(before, after, server.json(), share * connections)
     expected = sha256(path)
     names = sorted(os.listdir(folder))
@@ -65,7 +65,7 @@ def transfer(size, mtu, buffer_kib, connections, impairments, family=4):
     for name in names:
         check(sha256(os.path.join(folder, name)) == expected, f"{name} is not what was sent")
         os.remove(os.path.join(folder, name))
-    check(not violations(), violations())
+    check(not NEAR.violations(), NEAR.violations())
 
 
 def cases():
