@@ -5,7 +5,7 @@ can happen to a NIC happens meanwhile. In the lab, best under the debug kernel:
 
     kernel/lab/lab --debug run -t 4000 --scene -- tests/lab/soak.py 3600
 
-    soak.py SECONDS [SEED]
+    soak.py [SECONDS [SEED]]        a minute, if not told otherwise
 
 At the end no byte was wrong or missing unnoticed, and every buffer is back, as the library and the kernel count them; that
 nothing else was left behind is for the lab to see, which reads the kernel's log, unloads the module and looks for leaks.
@@ -37,6 +37,10 @@ PROGRESS = 30
 CHANNELS = 6
 MIXED, ECHO, PLAIN = 1, 2, 3  # queues
 SIZES = (0, 1, 1000, 16384, 100_000, 700_000, 2_000_000, 5_000_000)
+
+
+def say(what):
+    print(f"# {what}", flush=True)
 
 
 def until(condition, what, seconds=PATIENCE):
@@ -200,7 +204,7 @@ class Soak:
             return
         self.shown = now
         parts = [f"{lane.name} {dict(lane.count)} {lane.bytes >> 20} MiB" for lane in self.lanes]
-        print(f"{now - self.begin:6.0f} s: {'; '.join(parts)}; {self.trouble.told()}", flush=True)
+        say(f"{now - self.begin:6.0f} s: {'; '.join(parts)}; {self.trouble.told()}")
 
     def run(self):
         prepare()
@@ -223,7 +227,7 @@ class Soak:
         """When all is quiet."""
         self.progress(always=True)
         for what, count in self.excused.most_common():
-            print(f"  {count} times: {what}")
+            say(f"{count} times: {what}")
         broken = NEAR.violations()
         check(not broken, "the driver broke rules of its firmware", broken)
         works()
@@ -235,7 +239,7 @@ class Soak:
 
 def prepare():
     NEAR.ethtool("-L", "combined", CHANNELS)
-    print(f"{os.uname().release}, {time.strftime('%H:%M:%S')}", flush=True)
+    say(f"{os.uname().release}, {time.strftime('%H:%M:%S')}")
 
 
 def nothing_held():
@@ -247,24 +251,19 @@ def nothing_held():
 
     wait_until(lambda: not [pool for pool in ours() if "io_uring" in pool or "detached" in pool],
                "page pools that are gone from the port still hold memory, or a queue has still its provider", 60)
-    print(f"{len(ours())} page pools, none of them detached or a provider's", flush=True)
+    say(f"{len(ours())} page pools, none of them detached or a provider's")
     check(NEAR.link("down")[0] == 0, "the port does not close")
     wait_until(lambda: not ours(), "page pools of a closed port still hold memory", 60)
     NEAR.up()
 
 
 def main():
-    seconds = int(sys.argv[1])
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
-    print(f"seed {seed}")
-    try:
-        Soak(seconds, seed).run()
-    except Failed as failure:
-        print("FAILED", *failure.args, sep="\n  ", flush=True)
-        return 1
-    print("passed", flush=True)
-    return 0
+    cases = Cases(seconds + 2 * PATIENCE)
+    cases.add(f"{seconds} s of traffic and trouble, seed {seed}", lambda: Soak(seconds, seed).run())
+    cases.run()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

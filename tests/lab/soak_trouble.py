@@ -104,7 +104,8 @@ class Trouble:
 
     def mtu(self):
         mtu = self.random.choice(MTUS)
-        self.count["settings refused"] += NEAR.link("mtu", mtu)[0] != 0
+        if NEAR.link("mtu", mtu)[0]:
+            self.count["settings refused"] += 1
         FAR.link("mtu", mtu)
 
     def merging(self):
