@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Page pools, as the kernel tells of them (Documentation/netlink/specs/netdev.yaml, page-pool-get): who still holds memory
-that a NIC's queue was given."""
+"""Page pools, as the kernel tells of them (Documentation/netlink/specs/netdev.yaml, page-pool-get): who still holds
+memory that a NIC's queue was given."""
 import socket
 import struct
 
@@ -9,7 +9,8 @@ NLM_F_REQUEST, NLM_F_DUMP = 1, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 16, 3, 1, 2
 NETDEV_CMD_PAGE_POOL_GET = 5
-NAMES = {1: "id", 2: "ifindex", 3: "napi", 4: "inflight", 5: "inflight_bytes", 6: "detached", 7: "dmabuf", 8: "io_uring"}
+NAMES = {1: "id", 2: "ifindex", 3: "napi", 4: "inflight", 5: "inflight_bytes", 6: "detached", 7: "dmabuf",
+         8: "io_uring"}
 
 
 def _attributes(data):
@@ -46,5 +47,6 @@ def page_pools():
         (family,) = struct.unpack("H", dict(_attributes(answer))[CTRL_ATTR_FAMILY_ID][:2])
         pools = []
         for answer in _ask(netlink, family, NETDEV_CMD_PAGE_POOL_GET, NLM_F_DUMP):
-            pools.append({NAMES.get(kind, kind): int.from_bytes(value, "little") for kind, value in _attributes(answer)})
+            pools.append({NAMES.get(kind, kind): int.from_bytes(value, "little")
+                          for kind, value in _attributes(answer)})
         return pools

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Zero-copy receive by zcrx-tls in the standard scene: a server on a queue of the near port, senders at the far one, and the
-wire between them. Every figure about zero copy is the NIC's own (ethtool -S): what it put into net_iovs, pages and linear
-heads."""
+"""Zero-copy receive by zcrx-tls in the standard scene: a server on a queue of the near port, senders at the far one, and
+the wire between them. Every figure about zero copy is the NIC's own (ethtool -S): what it put into net_iovs, pages and
+linear heads."""
 import os
 import sys
 
@@ -50,9 +50,9 @@ class NicServer(Zcrx):
         host = NEAR.address(family)
         place = f"[{host}]" if family == 6 else host
         port_file = scratch(".port")
-        super().__init__([ZCRX_TLS, command, "--ifname", NEAR.name, "--queue", queue, "--listen", f"{place}:0", "--cert",
-                          NIC.cert, "--key", NIC.key, "--port-file", port_file, "--handshake-timeout", HANDSHAKE, *args],
-                         **more)
+        super().__init__([ZCRX_TLS, command, "--ifname", NEAR.name, "--queue", queue, "--listen", f"{place}:0",
+                          "--cert", NIC.cert, "--key", NIC.key, "--port-file", port_file, "--handshake-timeout",
+                          HANDSHAKE, *args], **more)
         wait_until(lambda: os.path.exists(port_file) or not self.running(), "zcrx-tls does not listen", HANDSHAKE)
         check(self.running(), "zcrx-tls did not start", *self.tail())
         self.address = f"{place}:{read_text(port_file).strip()}"

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The soak: connections come and go on three queues that receive without copies, on one that does not, and everything that
-can happen to a NIC happens meanwhile. In the lab, best under the debug kernel:
+"""The soak: connections come and go on three queues that receive without copies, and on others, and everything that can
+happen to a NIC happens meanwhile. In the lab, best under the debug kernel:
 
     kernel/lab/lab --debug run -t 4000 --scene -- tests/lab/soak.py 3600
 
     soak.py [SECONDS [SEED]]        a minute, if not told otherwise
 
-At the end no byte was wrong or missing unnoticed, and every buffer is back, as the library and the kernel count them; that
-nothing else was left behind is for the lab to see, which reads the kernel's log, unloads the module and looks for leaks.
+At the end no byte was wrong or missing unnoticed, and every buffer is back, as the library and the kernel count them;
+that nothing else was left behind is for the lab to see, which reads the kernel's log, unloads the module and looks for
+leaks.
 
 All of it is one loop over generators: each lane of traffic and the trouble yield whenever they wait."""
 import collections
@@ -232,8 +233,8 @@ class Soak:
         check(not broken, "the driver broke rules of its firmware", broken)
         works()
         for lane in self.lanes:
-            check(lane.count["ok"] > lane.count["broken"] + lane.count["refused"], f"{lane.name}: less than half worked",
-                  dict(lane.count))
+            check(lane.count["ok"] > lane.count["broken"] + lane.count["refused"],
+                  f"{lane.name}: less than half worked", dict(lane.count))
         nothing_held()
 
 

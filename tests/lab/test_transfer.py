@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""TLS 1.3 through the virtual NIC into registered memory, opened in place: every byte right, and not one of them copied.
+"""TLS 1.3 through the virtual NIC into registered memory, opened in place: every byte right, not one of them copied.
 Three parties must agree on that: the NIC (no payload outside net_iovs on the queue), the kernel (its copy statistics)
 and the library (its ledger)."""
 import hashlib

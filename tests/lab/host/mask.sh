@@ -18,7 +18,6 @@ $program holds >"$SZC_TMP/holds" 2>&1
 echo \$? >>"$SZC_TMP/holds"
 GUEST
 
-# shellcheck disable=SC2317 # check calls them
 in_guest()
 {
 	kernel/lab/lab run -m "$memory" --scene -- sh "$SZC_TMP/guest" </dev/null
