@@ -28,8 +28,12 @@ PLAN = re.compile(r"^1\.\.(\d+)$")
 # The tests' patience is that of hardware. Where the guest is emulated its clock goes by the instructions it executes, so
 # that it is its own work that takes time, and not that of others on the machine.
 OWN_CLOCK = ["--accel", "tcg,thread=single", "--qemu=-icount shift=2"]
-# The tests want a NIC with queues to spare; there are as many as processors to begin with.
-CHANNELS = 'ethtool -L "$NETIF" combined 8 && exec /usr/bin/python3 "$@"'
+# The tests want a NIC with queues to spare (there are as many as processors to begin with), and the prefix that containers
+# get behind it must be known to the other end.
+BEFORE = """ethtool -L "$NETIF" combined 8 &&
+ip -6 -netns "$REMOTE_ARGS" route add "$LOCAL_PREFIX_V6" via "$LOCAL_V6" &&
+exec /usr/bin/python3 "$@"
+"""
 # What kernel/lab/scene sets up.
 SCENE = {"NETIF": "szc0", "LOCAL_V4": "192.0.2.1", "LOCAL_V6": "2001:db8::1", "REMOTE_V4": "192.0.2.2",
          "REMOTE_V6": "2001:db8::2", "REMOTE_TYPE": "netns", "REMOTE_ARGS": "peer",
@@ -118,7 +122,7 @@ def run(test, seconds, arguments):
     settings = [f"{name}={value}" for name, value in environment.items()]
     clock = [] if accelerator.choose(image)[0] == accelerator.KVM else OWN_CLOCK
     argv = [LAB, "run", "--scene", "-t", seconds, *clock, "--",
-            "env", *settings, "sh", "-c", CHANNELS, "sh", path, *arguments]
+            "env", *settings, "sh", "-c", BEFORE, "sh", path, *arguments]
     judge = Judge(test, expectations(test), not arguments)
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
