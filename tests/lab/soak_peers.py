@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Who talks in the soak: servers on our port, and what connects to them from the other. A peer's verdict is WHOLE if all
-of it went well, BROKEN if something ended it and it knows so, WRONG if bytes were not what they had to be."""
+"""Who talks in the soak: servers on our port, and what connects to them from the other. A peer's verdict is WHOLE if
+all of it went well, BROKEN if something ended it and it knows so, WRONG if bytes were not what they had to be."""
 import hashlib
 import os
 import random
@@ -69,7 +69,8 @@ class FileSender:
             file.write(data)
         self.began = time.monotonic()
         self.process = Zcrx(["ip", "netns", "exec", PEER, ZCRX_TLS, "send", "--connect",
-                             place(server.family, server.port()), "--ca", CA.cert, "--handshake-timeout", LIMIT, "--idle-timeout", LIMIT, self.path])
+                             place(server.family, server.port()), "--ca", CA.cert, "--handshake-timeout", LIMIT,
+                             "--idle-timeout", LIMIT, self.path])
 
     def running(self):
         return self.process.running()

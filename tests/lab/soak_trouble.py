@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What happens to the NIC during the soak. Each thing that takes time is a generator; between two of them is a pause."""
+"""What happens to the NIC during the soak. Each thing that takes time is a generator; between two is a pause."""
 import collections
 import random
 import time
