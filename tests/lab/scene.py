@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Zero-copy receive by zcrx-tls in the standard scene: a server on a queue of the near port, senders at the far one,
-and the wire between them. Every figure about zero copy is the NIC's own (ethtool -S): what it put into net_iovs, pages and
-linear heads."""
+and the wire between them. Every figure about zero copy is the NIC's own (ethtool -S): what it put into net_iovs, pages
+and linear heads."""
 import os
 import sys
 
