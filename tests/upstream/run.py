@@ -28,9 +28,10 @@ PLAN = re.compile(r"^1\.\.(\d+)$")
 # The tests' patience is that of hardware. Where the guest is emulated its clock goes by the instructions it executes, so
 # that it is its own work that takes time, and not that of others on the machine.
 OWN_CLOCK = ["--accel", "tcg,thread=single", "--qemu=-icount shift=2"]
-# The tests want a NIC with queues to spare (there are as many as processors to begin with), and the prefix that containers
-# get behind it must be known to the other end.
+# What the tests take for granted: a NIC with queues to spare (there are as many as processors to begin with), addresses
+# that are there again after down and up, and another end that knows the prefix that containers behind the NIC have.
 BEFORE = """ethtool -L "$NETIF" combined 8 &&
+echo 1 >"/proc/sys/net/ipv6/conf/$NETIF/keep_addr_on_down" &&
 ip -6 -netns "$REMOTE_ARGS" route add "$LOCAL_PREFIX_V6" via "$LOCAL_V6" &&
 exec /usr/bin/python3 "$@"
 """
