@@ -459,6 +459,8 @@ static int port_init(struct net_device *dev)
 	struct szcnic_port *port = netdev_priv(dev);
 	int err = -ENOMEM;
 
+	/* Both ports of a pair go in one batch, and the core locks them together. */
+	netdev_lockdep_set_classes(dev);
 	port->dev = dev;
 	port->channels = min3(port->max_channels, num_online_cpus(), CHANNELS_DEFAULT);
 	port->rx_pending = SZCNIC_RING_DEFAULT;
