@@ -44,17 +44,12 @@ static int check_channels(struct szc_nic *nic, unsigned queue)
 
 static int check_owner(struct szc_nic *nic, unsigned queue)
 {
-	struct szc_nic_queues queues;
-	int error = szc_nic_queues_read(nic, &queues);
+	enum szc_nic_memory memory;
+	int error = szc_nic_queue_memory(nic, queue, &memory);
 
-	if (error)
-		error = szc_nic_refused(nic, error, "cannot read who holds the queues of %s", nic->ifname);
-	/* While the interface is down there are none to be read. */
-	for (size_t i = 0; i < queues.count && !error; i++)
-		if (queues.all[i].id == queue && queues.all[i].memory != SZC_NIC_MEMORY_POOL)
-			error = szc_nic_fail(nic, -EBUSY, "queue %u of %s is in use already, by %s", queue, nic->ifname,
-					     szc_nic_memory_name(queues.all[i].memory));
-	szc_nic_queues_free(&queues);
+	if (!error && memory != SZC_NIC_MEMORY_POOL)
+		error = szc_nic_fail(nic, -EBUSY, "queue %u of %s is in use already, by %s", queue, nic->ifname,
+				     szc_nic_memory_name(memory));
 	return error;
 }
 

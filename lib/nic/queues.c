@@ -146,6 +146,22 @@ static int take_counters(const struct nlmsghdr *answer, void *arg)
 	return 0;
 }
 
+int szc_nic_queue_memory(struct szc_nic *nic, unsigned queue, enum szc_nic_memory *memory)
+{
+	struct szc_nic_queues queues;
+	int error = szc_nic_queues_read(nic, &queues);
+
+	*memory = SZC_NIC_MEMORY_POOL;
+	if (error)
+		error = szc_nic_refused(nic, error, "cannot read who holds the queues of %s", nic->ifname);
+	/* While the interface is down there are none to be read. */
+	for (size_t i = 0; i < queues.count && !error; i++)
+		if (queues.all[i].id == queue)
+			*memory = queues.all[i].memory;
+	szc_nic_queues_free(&queues);
+	return error;
+}
+
 int szc_nic_queues_count(struct szc_nic *nic, struct szc_nic_queues *queues)
 {
 	struct gathering gathering = {.nic = nic, .queues = queues};

@@ -14,6 +14,9 @@ struct szc_nic_queues {
 int szc_nic_queues_read(struct szc_nic *nic, struct szc_nic_queues *queues);
 void szc_nic_queues_free(struct szc_nic_queues *queues);
 
+/* Whose memory one queue has; the driver's own pools if there is no such queue now. 0 or -errno, with a sentence. */
+int szc_nic_queue_memory(struct szc_nic *nic, unsigned queue, enum szc_nic_memory *memory);
+
 /* Pools and counters, for those who want to see them: what the driver does not tell stays SZC_NIC_UNKNOWN. */
 int szc_nic_queues_count(struct szc_nic *nic, struct szc_nic_queues *queues);
 

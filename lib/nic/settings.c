@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "rings.h"
+#include "queues.h"
 #include "rss.h"
 
 static const char *const split_names[] = {
@@ -179,6 +180,19 @@ static int spare_rss(struct szc_nic *nic, const char *text, unsigned queue, char
 	return error;
 }
 
+/* Ordinary traffic that lands in an application's memory could be read by nobody. */
+static int rss_released(struct szc_nic *nic, unsigned queue)
+{
+	enum szc_nic_memory memory;
+	int error = szc_nic_queue_memory(nic, queue, &memory);
+
+	if (!error && memory != SZC_NIC_MEMORY_POOL)
+		error = szc_nic_fail(nic, -EBUSY,
+				     "queue %u of %s is still used, by %s: the RSS table spares it until that ends",
+				     queue, nic->ifname, szc_nic_memory_name(memory));
+	return error;
+}
+
 /* ------------------------------------------------------------------------------------------------ the list */
 
 const struct szc_nic_setting szc_nic_split_setting = {
@@ -195,6 +209,7 @@ const struct szc_nic_setting szc_nic_rss_setting = {
 	.read = read_rss,
 	.write = write_rss,
 	.spare = spare_rss,
+	.released = rss_released,
 	.summary = szc_nic_table_summary,
 };
 

@@ -224,6 +224,8 @@ static int undo_setting(struct szc_nic *nic, struct szc_nic_state *state, const 
 		if (error)
 			error = szc_nic_refused(nic, error, "cannot tell what the %s of %s was", setting->what,
 						nic->ifname);
+		if (!error && strcmp(value, present) != 0 && setting->released)
+			error = setting->released(nic, step->queue);
 		if (!error && strcmp(value, present) != 0)
 			error = put_back(nic, setting, value);
 		if (!error && without(nic, state, setting, step, true, &noted))

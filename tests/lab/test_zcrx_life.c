@@ -361,6 +361,25 @@ static void a_dma_buf_has_its_limits(void **state)
 	close(fd);
 }
 
+/* Ordinary traffic that lands on a queue of ours could be read by nobody. */
+static void the_table_spares_the_queue_until_it_is_free(void **state)
+{
+	const struct szc_nic_info *info;
+	struct queue queue;
+	char why[400];
+
+	(void)state;
+	queue_prepare(&queue);
+	if (queue_engine(&queue, (struct szc_rx_options){.max_connections = 1}, why, sizeof(why)))
+		fail_msg("%s", why);
+	assert_true(szc_nic_restore(queue.nic) < 0);
+	assert_int_equal(szc_nic_look(queue.nic, &info), 0);
+	assert_int_equal(szc_nic_queue(queue.nic, QUEUE)->memory, SZC_NIC_MEMORY_IO_URING);
+	assert_false(szc_nic_queue(queue.nic, QUEUE)->in_rss);
+	assert_int_equal(szc_rx_close(queue.rx), 0);
+	queue_restore(&queue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +393,7 @@ int main(void)
 		cmocka_unit_test(runs_without_privilege),
 		cmocka_unit_test(into_a_dma_buf),
 		cmocka_unit_test(a_dma_buf_has_its_limits),
+		cmocka_unit_test(the_table_spares_the_queue_until_it_is_free),
 	};
 
 	alarm(300);
