@@ -55,7 +55,8 @@ class NicServer(Zcrx):
                           HANDSHAKE, *args], **more)
         wait_until(lambda: os.path.exists(port_file) or not self.running(), "zcrx-tls does not listen", HANDSHAKE)
         check(self.running(), "zcrx-tls did not start", *self.tail())
-        self.address = f"{place}:{read_text(port_file).strip()}"
+        self.port = int(read_text(port_file))
+        self.address = f"{place}:{self.port}"
 
     def stop(self):
         self.child.send_signal(signal.SIGTERM)

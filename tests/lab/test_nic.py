@@ -34,18 +34,18 @@ def ynl(family, question, **attributes):
     """An answer of the kernel, by the kernel's own client."""
     kernel = ynl_folder()
     spec = f"{kernel}/Documentation/netlink/specs/{family}.yaml"
-    return json.loads(run("python3", f"{kernel}/tools/net/ynl/pyynl/cli.py", "--spec", spec, "--do", question, "--json",
-                          json.dumps(attributes), "--no-schema", "--output-json"))
+    return json.loads(must("python3", f"{kernel}/tools/net/ynl/pyynl/cli.py", "--spec", spec, "--do", question,
+                           "--json", json.dumps(attributes), "--no-schema", "--output-json"))
 
 
 def rings():
-    return ynl("ethtool", "rings-get", header={"dev-name": NEAR})
+    return ynl("ethtool", "rings-get", header={"dev-name": NEAR.name})
 
 
 def table():
     """The queues that the RSS table spreads over, as `ethtool -x` has them."""
     entries = []
-    for line in run("ethtool", "-x", NEAR).splitlines():
+    for line in must("ethtool", "-x", NEAR.name).splitlines():
         if line.startswith("RSS hash key"):
             break
         index, _, rest = line.partition(":")
@@ -55,13 +55,13 @@ def table():
 
 
 def ring():
-    return int([line for line in run("ethtool", "-g", NEAR).splitlines() if line.startswith("RX:")][1].split()[1])
+    return int([line for line in must("ethtool", "-g", NEAR.name).splitlines() if line.startswith("RX:")][1].split()[1])
 
 
 def rules():
     """By slot: what `ethtool -n` says of each, line by line."""
     found, slot = {}, None
-    for line in run("ethtool", "-n", NEAR).splitlines():
+    for line in must("ethtool", "-n", NEAR.name).splitlines():
         if line.startswith("Filter:"):
             slot = int(line.split()[1])
             found[slot] = []
@@ -71,7 +71,7 @@ def rules():
 
 
 def everything():
-    return [run("ethtool", option, NEAR) for option in ("-g", "-x", "-n", "-l", "-k")]
+    return [must("ethtool", option, NEAR.name) for option in ("-g", "-x", "-n", "-l", "-k")]
 
 
 # ---------------------------------------------------------------------------------------------- szc-nic, szc/nic.h
@@ -91,7 +91,7 @@ def changes(said):
 
 
 def shown():
-    return szc_nic("show", NEAR)["interfaces"][0]
+    return szc_nic("show", NEAR.name)["interfaces"][0]
 
 
 class NicOptions(ctypes.Structure):
@@ -118,7 +118,7 @@ class Handle:
 
     def __enter__(self):
         self.nic = ctypes.c_void_p()
-        options = NicOptions(ctypes.sizeof(NicOptions), NEAR.encode())
+        options = NicOptions(ctypes.sizeof(NicOptions), NEAR.name.encode())
         error = self.library.szc_nic_open(ctypes.byref(self.nic), ctypes.byref(options))
         check(error == 0, f"szc_nic_open: {error}")
         return self
@@ -166,19 +166,19 @@ _kept = []
 # ---------------------------------------------------------------------------------------------- traffic
 
 def packets(queue):
-    return counters()[f"rx{queue}_packets"]
+    return NEAR.counters()[f"rx{queue}_packets"]
 
 
 def stream(family, port, source=0, seconds=20):
     """A TCP connection from the other port to us; what queue its payload came through, by the NIC's count."""
-    host = address(6 if family == socket.AF_INET6 else 4)
+    host = NEAR.address(6 if family == socket.AF_INET6 else 4)
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen()
         listener.settimeout(seconds)
         before = [packets(queue) for queue in range(CHANNELS)]
-        sender = subprocess.Popen([*IN_PEER, sys.executable, "-c", SENDER, host, str(port), str(source)])
+        sender = subprocess.Popen([*FAR.prefix, sys.executable, "-c", SENDER, host, str(port), str(source)])
         try:
             conn, _ = listener.accept()
             with conn:
@@ -220,17 +220,17 @@ def case_show():
 
 def case_dry_run():
     before = everything()
-    planned = changes(szc_nic("prepare", NEAR, "--queue", QUEUE, "--rx-ring", 128, "--dry-run"))
+    planned = changes(szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--rx-ring", 128, "--dry-run"))
     check(planned["receive ring"][1] == "128" and planned["RSS table"] == ("default", "queues 0,2-3"), planned)
     check(everything() == before and not shown()["on_record"], "a dry run changed something")
-    real = changes(szc_nic("prepare", NEAR, "--queue", QUEUE, "--rx-ring", 128))
+    real = changes(szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--rx-ring", 128))
     check(real == planned, planned, real)
-    szc_nic("restore", NEAR)
+    szc_nic("restore", NEAR.name)
 
 
 def case_prepare_and_restore():
     before, split = everything(), rings()
-    said = changes(szc_nic("prepare", NEAR, "--queue", QUEUE, "--rx-ring", 128, "--port", PORT))
+    said = changes(szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--rx-ring", 128, "--port", PORT))
     now = rings()
     check(now["tcp-data-split"] == "enabled" and now["hds-thresh"] == 0 and now["rx"] == 128, now)
     check(ring() == 128 and set(table()) == {0, 2, 3}, ring(), table())
@@ -239,9 +239,10 @@ def case_prepare_and_restore():
     nic = shown()
     check(nic["split"] == "on" and [queue["in_rss"] for queue in nic["queues"]] == [True, False, True, True], nic)
     check({change["what"] for change in nic["on_record"]} == set(said), nic["on_record"], said)
-    check(not szc_nic("prepare", NEAR, "--queue", QUEUE, "--rx-ring", 128)["changes"], "the second time changed something")
+    again = szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--rx-ring", 128)
+    check(not again["changes"], "the second time changed something")
 
-    undone = changes(szc_nic("restore", NEAR))
+    undone = changes(szc_nic("restore", NEAR.name))
     check(undone == {what: (after, first) for what, (first, after) in said.items()}, said, undone)
     check(everything() == before and rings() == split, "not as it was")
     check(not shown()["on_record"] and not os.listdir("/run/szc"), os.listdir("/run/szc"))
@@ -249,28 +250,28 @@ def case_prepare_and_restore():
 
 def case_threshold():
     """A threshold that was not 0 comes back."""
-    ynl("ethtool", "rings-set", **{"header": {"dev-name": NEAR}, "hds-thresh": 100})
+    ynl("ethtool", "rings-set", **{"header": {"dev-name": NEAR.name}, "hds-thresh": 100})
     try:
-        said = changes(szc_nic("prepare", NEAR, "--queue", QUEUE))
+        said = changes(szc_nic("prepare", NEAR.name, "--queue", QUEUE))
         check(said["split threshold"] == ("100", "0") and rings()["hds-thresh"] == 0, said)
-        szc_nic("restore", NEAR)
+        szc_nic("restore", NEAR.name)
         check(rings()["hds-thresh"] == 100, rings())
     finally:
-        ynl("ethtool", "rings-set", **{"header": {"dev-name": NEAR}, "hds-thresh": 0})
+        ynl("ethtool", "rings-set", **{"header": {"dev-name": NEAR.name}, "hds-thresh": 0})
 
 
 def case_what_others_changed():
-    szc_nic("prepare", NEAR, "--queue", QUEUE, "--rx-ring", 128)
-    run("ethtool", "-X", NEAR, "equal", "1")
-    said = szc_nic("restore", NEAR)
+    szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--rx-ring", 128)
+    must("ethtool", "-X", NEAR.name, "equal", "1")
+    said = szc_nic("restore", NEAR.name)
     notes = {change["what"] for change in said["changes"] if change["note"]}
     check(notes == {"RSS table"} and set(table()) == {0} and ring() != 128, said, table())
-    run("ethtool", "-X", NEAR, "default")
+    must("ethtool", "-X", NEAR.name, "default")
 
 
 def refused(sentence, *args, status=7):
     before = everything()
-    said = szc_nic("prepare", NEAR, *args, status=status)
+    said = szc_nic("prepare", NEAR.name, *args, status=status)
     check(sentence in said["error"], said["error"])
     check(everything() == before and not shown()["on_record"], "a refusal changed something")
 
@@ -278,25 +279,25 @@ def refused(sentence, *args, status=7):
 def case_in_the_way():
     refused(f"has {CHANNELS} receive queues", "--queue", CHANNELS, status=2)
     refused("requested ring size exceeds maximum", "--queue", QUEUE, "--rx-ring", 1 << 30)
-    run("ethtool", "-N", NEAR, "flow-type", "tcp4", "dst-port", PORT, "action", 2)
+    must("ethtool", "-N", NEAR.name, "flow-type", "tcp4", "dst-port", PORT, "action", 2)
     slot = max(rules())
-    refused(f"rule {slot} of {NEAR}", "--queue", QUEUE, "--port", PORT)
-    run("ethtool", "-N", NEAR, "delete", slot)
-    run("ethtool", "-X", NEAR, "context", "new", "start", QUEUE, "equal", 1)
+    refused(f"rule {slot} of {NEAR.name}", "--queue", QUEUE, "--port", PORT)
+    must("ethtool", "-N", NEAR.name, "delete", slot)
+    must("ethtool", "-X", NEAR.name, "context", "new", "start", QUEUE, "equal", 1)
     refused("RSS context 1 of", "--queue", QUEUE)
-    run("ethtool", "-X", NEAR, "context", 1, "delete")
-    run("ethtool", "-L", NEAR, "combined", 1)
+    must("ethtool", "-X", NEAR.name, "context", 1, "delete")
+    must("ethtool", "-L", NEAR.name, "combined", 1)
     refused("has one receive queue", "--queue", 0, status=2)
-    run("ethtool", "-L", NEAR, "combined", CHANNELS)
+    must("ethtool", "-L", NEAR.name, "combined", CHANNELS)
 
 
 def case_without_privilege():
     """Looking needs none; changing says what it needs."""
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    check(json.loads(run(*nobody, SZC_NIC, "show", NEAR, "--json"))["interfaces"], "nothing is shown")
+    check(json.loads(must(*nobody, SZC_NIC, "show", NEAR.name, "--json"))["interfaces"], "nothing is shown")
     state = scratch(".state")
     os.chmod(TMP, 0o777)
-    done = subprocess.run([*nobody, SZC_NIC, "prepare", NEAR, "--queue", str(QUEUE), "--state", state],
+    done = subprocess.run([*nobody, SZC_NIC, "prepare", NEAR.name, "--queue", str(QUEUE), "--state", state],
                           capture_output=True, text=True, check=False, timeout=60)
     check(done.returncode == 7 and "root or CAP_NET_ADMIN" in done.stderr, done)
     check(not os.path.exists(state), read_text(state) if os.path.exists(state) else "")
@@ -304,22 +305,23 @@ def case_without_privilege():
 
 def case_down():
     """A NIC that is down can be prepared, and comes up prepared."""
-    run("sysctl", "-qw", f"net.ipv6.conf.{NEAR}.keep_addr_on_down=1")
-    run("ip", "link", "set", NEAR, "down")
+    must("sysctl", "-qw", f"net.ipv6.conf.{NEAR.name}.keep_addr_on_down=1")
+    must("ip", "link", "set", NEAR.name, "down")
     try:
-        szc_nic("prepare", NEAR, "--queue", QUEUE)
+        szc_nic("prepare", NEAR.name, "--queue", QUEUE)
     finally:
-        run("ip", "link", "set", NEAR, "up")
+        must("ip", "link", "set", NEAR.name, "up")
     check(set(table()) == {0, 2, 3} and shown()["split"] == "on", table())
-    szc_nic("restore", NEAR)
+    szc_nic("restore", NEAR.name)
     check(set(table()) == set(range(CHANNELS)), table())
 
 
 def case_steering(family):
     """By port, and by 4-tuple, which is more special; then as before."""
-    local, far = address(6 if family == socket.AF_INET6 else 4), address(6 if family == socket.AF_INET6 else 4, FAR, True)
-    run("ethtool", "-X", NEAR, "equal", 1)
-    run("ethtool", "-N", NEAR, "flow-type", "udp4", "dst-port", "53", "action", 0)
+    number = 6 if family == socket.AF_INET6 else 4
+    local, far = NEAR.address(number), FAR.address(number)
+    must("ethtool", "-X", NEAR.name, "equal", 1)
+    must("ethtool", "-N", NEAR.name, "flow-type", "udp4", "dst-port", "53", "action", 0)
     foreign = rules()
     try:
         with Handle() as nic:
@@ -343,8 +345,8 @@ def case_steering(family):
         check(rules() == foreign, foreign, rules())
     finally:
         for slot in foreign:
-            run("ethtool", "-N", NEAR, "delete", slot)
-        run("ethtool", "-X", NEAR, "default")
+            must("ethtool", "-N", NEAR.name, "delete", slot)
+        must("ethtool", "-X", NEAR.name, "default")
 
 
 def case_two_holders():
@@ -373,14 +375,14 @@ def case_dead_holder():
                              stdout=subprocess.PIPE, text=True)
     try:
         check(child.stdout.readline() == "ready\n", "the other process failed")
-        said = szc_nic("restore", NEAR, status=7)
+        said = szc_nic("restore", NEAR.name, status=7)
         check(f"process {child.pid} still uses queue 1" in said["error"], said)
         check(len(rules()) == 2, rules())
     finally:
         child.kill()
         child.wait()
     check(len(rules()) == 2 and everything() != before, "it was undone by itself")
-    szc_nic("restore", NEAR)
+    szc_nic("restore", NEAR.name)
     check(everything() == before, "not as it was")
 
 
@@ -394,9 +396,9 @@ def case_receiver():
     check([other["memory"] for other in nic["queues"]].count("pool") == CHANNELS - 1, nic["queues"])
     steered = [rule for rule in nic["rules"] if rule["ours"] and rule["queue"] == QUEUE]
     check(len(steered) == 2 and all(f":{server.port} " in rule["rule"] for rule in steered), nic["rules"])
-    said = szc_nic("prepare", NEAR, "--queue", QUEUE, status=7)
-    check(f"queue {QUEUE} of {NEAR} is in use already, by io_uring" in said["error"], said)
-    said = szc_nic("restore", NEAR, status=7)
+    said = szc_nic("prepare", NEAR.name, "--queue", QUEUE, status=7)
+    check(f"queue {QUEUE} of {NEAR.name} is in use already, by io_uring" in said["error"], said)
+    said = szc_nic("restore", NEAR.name, status=7)
     check(f"process {server.pid} still uses queue {QUEUE}" in said["error"], said)
     server.stop()
     check(everything() == before and not shown()["on_record"], "not as it was", shown())
@@ -404,36 +406,37 @@ def case_receiver():
 
 def case_wire():
     wire = ("rate", "1Gbit", "delay", "1ms", "loss", "0.5%", "reorder", "0.1%", "duplicate", "2%", "corrupt", "0.0001%")
-    run(SZC_NIC, "wire", f"{FAR}@{PEER}", *wire)
+    must(SZC_NIC, "wire", f"{FAR.name}@{PEER}", *wire)
     try:
-        nic = json.loads(run(SZC_NIC, "show", f"{FAR}@{PEER}", "--json"))["interfaces"][0]
+        nic = json.loads(must(SZC_NIC, "show", f"{FAR.name}@{PEER}", "--json"))["interfaces"][0]
         check(nic["wire"] == {"rate": 10**9, "delay_ns": 10**6, "loss": 0.005, "reorder": 0.001, "duplicate": 0.02,
                               "corrupt": 1e-06}, nic["wire"])
         check(shown()["wire"]["loss"] == 0, "the other direction changed too")
     finally:
-        run(SZC_NIC, "wire", f"{FAR}@{PEER}", *[word if number % 2 == 0 else "0" for number, word in enumerate(wire)])
+        calm = [word for name in wire[::2] for word in (name, "0")]
+        must(SZC_NIC, "wire", f"{FAR.name}@{PEER}", *calm)
 
 
 def case_pair():
     """Names, namespaces, queues and both directions' wire; and what is said when it cannot be."""
-    run(SZC_NIC, "pair", "szcx", f"szcy@{PEER}", "loss", "1%", "--queues", 8, "--mtu", 4000)
+    must(SZC_NIC, "pair", "szcx", f"szcy@{PEER}", "loss", "1%", "--queues", 8, "--mtu", 4000)
     try:
-        here = json.loads(run(SZC_NIC, "show", "szcx", "--json"))["interfaces"][0]
-        there = json.loads(run(SZC_NIC, "show", f"szcy@{PEER}", "--json"))["interfaces"][0]
+        here = json.loads(must(SZC_NIC, "show", "szcx", "--json"))["interfaces"][0]
+        there = json.loads(must(SZC_NIC, "show", f"szcy@{PEER}", "--json"))["interfaces"][0]
         check(here["rx_queues_max"] == 8 and there["rx_queues_max"] == 8, here, there)
         check(here["wire"]["loss"] == 0.01 and there["wire"]["loss"] == 0.01, here, there)
-        check(json.loads(run("ip", "-j", "link", "show", "szcx"))[0]["mtu"] == 4000, "the MTU")
-        check(json.loads(run("ip", "-j", "link", "show", "szcy", peer=True))[0]["mtu"] == 4000, "the other MTU")
+        check(json.loads(must("ip", "-j", "link", "show", "szcx"))[0]["mtu"] == 4000, "the MTU")
+        check(json.loads(must(*FAR.prefix, "ip", "-j", "link", "show", "szcy"))[0]["mtu"] == 4000, "the other MTU")
         said = szc_nic("pair", "szcx", "szcz", status=7)
         check("one of these names is taken" in said["error"], said)
     finally:
-        run("ip", "link", "del", "szcx")
+        must("ip", "link", "del", "szcx")
     said = szc_nic("pair", "szcx", "szcy@no-such-netns", status=7)
     check("there is no network namespace no-such-netns" in said["error"], said)
 
 
 def main():
-    run("ethtool", "-L", NEAR, "combined", CHANNELS)
+    must("ethtool", "-L", NEAR.name, "combined", CHANNELS)
     cases = Cases(seconds=240)
     cases.add("show tells what the kernel tells", case_show)
     cases.add("a dry run changes nothing, and foretells what is changed", case_dry_run)
