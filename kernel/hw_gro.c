@@ -6,8 +6,8 @@
  * but the last, which may be shorter.
  *
  * What is open waits HW_GRO_NS for more, or as long as the interrupt may wait (rx-usecs) if that is longer. It closes
- * earlier at anything that does not continue it. While HW_GRO_FLOWS are open, packets of other connections pass by: closing
- * one for each newcomer would leave every connection without, once there are a few too many.
+ * earlier at anything that does not continue it. While HW_GRO_FLOWS are open, packets of other connections pass by:
+ * closing one for each newcomer would leave every connection without, once there are a few too many.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
