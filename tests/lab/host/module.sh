@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The module as kernel developers would look at it: checkpatch, sparse, gcc's further warnings, and the way to DKMS.
+# shellcheck source=tests/lint/common.bash
+. "${SZC_SOURCE:?}/tests/lint/common.bash"
+
+# What checkpatch says of a patch, and not of a module that lives outside: Kconfig help, MAINTAINERS, versions. compat.h is
+# the place for versions. Messages and op names stay greppable, so that a string may be longer than a line.
+readonly ignored=LINUX_VERSION_CODE,FILE_PATH_CHANGES,SPLIT_STRING,CONSTANT_COMPARISON
+
+source=$(kernel/lab/lab path source) && build=$(kernel/lab/lab path build) || exit
+
+project_files 'kernel/*.c' 'kernel/*.h' >"$SZC_TMP/files"
+while read -r file; do
+	check "checkpatch $file" perl "$source/scripts/checkpatch.pl" --no-tree --strict --quiet --terse \
+		--no-summary --max-line-length=120 --ignore "$ignored" --file "$file"
+done <"$SZC_TMP/files"
+
+# quiet FOLDER MAKE-ARGUMENT...: builds the module of the sources in FOLDER, and nothing may be said meanwhile.
+quiet()
+{
+	local folder=$1 said
+	shift
+	said=$(make -s -C "$source" O="$build" M="$folder" -j"$(nproc)" "$@" modules 2>&1) || said+=" (make failed)"
+	[ -z "$said" ] || { echo "$said"; return 1; }
+}
+
+mkdir "$SZC_TMP/sparse" "$SZC_TMP/warnings"
+check "gcc has nothing to say at W=1" quiet "$SZC_SOURCE/kernel" MO="$SZC_TMP/warnings" W=1
+check "sparse has nothing to say" quiet "$SZC_SOURCE/kernel" MO="$SZC_TMP/sparse" C=2 CF=-Wno-shift-negative-value
+
+# What `dkms add` and `dkms build` would do, but for where they keep it.
+dkms_sources=$SZC_TMP/dkms/usr/src
+check "sources for DKMS" make -s -C kernel dkms-sources DESTDIR="$SZC_TMP/dkms"
+dkms_tree=$(echo "$dkms_sources"/szcnic-*)
+check "  with the project's version" grep -q "^PACKAGE_VERSION=\"${dkms_tree##*-}\"\$" "$dkms_tree/dkms.conf"
+check "  build by themselves" quiet "$dkms_tree"
+done_testing
