@@ -30,7 +30,7 @@ int szcnic_bufs_alloc(struct szcnic_bufs *bufs, struct szcnic_port *port, u32 si
 		      u32 buf_len)
 {
 	*bufs = (struct szcnic_bufs){ .port = port, .size = size, .buf_len = buf_len };
-	if (arrays_alloc(bufs)) {
+	if (szcnic_fault_alloc(port) || arrays_alloc(bufs)) {
 		arrays_free(bufs);
 		*bufs = (struct szcnic_bufs){ 0 };
 		return -ENOMEM;

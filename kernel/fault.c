@@ -33,6 +33,8 @@ static bool take_one(atomic_t *left)
 
 bool szcnic_fault_alloc(struct szcnic_port *port)
 {
+	if (!atomic_read(&port->faults.alloc_fail) || take_one(&port->faults.alloc_fail_skip))
+		return false;
 	return take_one(&port->faults.alloc_fail);
 }
 
@@ -119,23 +121,28 @@ static int alloc_fail_show(struct seq_file *seq, void *unused)
 {
 	struct szcnic_port *port = seq->private;
 
-	seq_printf(seq, "%d\n", atomic_read(&port->faults.alloc_fail));
+	seq_printf(seq, "%d %d\n", atomic_read(&port->faults.alloc_fail), atomic_read(&port->faults.alloc_fail_skip));
 	return 0;
 }
 
 static ssize_t alloc_fail_write(struct file *file, const char __user *from, size_t count, loff_t *pos)
 {
-	struct szcnic_port *port = port_of(file);
+	struct szcnic_faults *faults = &port_of(file)->faults;
 	char line[LINE_MAX], *words[WORDS_MAX];
-	u32 failures;
-	int err;
+	u32 failures, skip = 0;
+	int err, nr;
 
-	err = read_words(line, from, count, words, 1, 1);
-	if (err >= 0)
-		err = read_u32(words[0], COUNT_MAX, &failures);
+	nr = read_words(line, from, count, words, 1, 2);
+	if (nr < 0)
+		return nr;
+	err = read_u32(words[0], COUNT_MAX, &failures);
+	if (!err && nr == 2)
+		err = read_u32(words[1], COUNT_MAX, &skip);
 	if (err)
 		return err;
-	atomic_set(&port->faults.alloc_fail, failures);
+	atomic_set(&faults->alloc_fail, 0);
+	atomic_set(&faults->alloc_fail_skip, skip);
+	atomic_set_release(&faults->alloc_fail, failures);
 	return count;
 }
 DEFINE_SHOW_STORE_ATTRIBUTE(alloc_fail);
@@ -257,24 +264,19 @@ static int lose_irq_show(struct seq_file *seq, void *unused)
 	struct szcnic_port *port = seq->private;
 
 	for (u32 i = 0; i < port->max_channels; i++)
-		seq_printf(seq, "%u %u\n", i, READ_ONCE(port->hw.rxqs[i].lose_irqs));
+		seq_printf(seq, "%u %d\n", i, atomic_read(&port->hw.rxqs[i].lose_irqs));
 	return 0;
 }
 
 static ssize_t lose_irq_write(struct file *file, const char __user *from, size_t count, loff_t *pos)
 {
-	struct hw_rxq *rxq;
-	unsigned long flags;
 	u32 queue, irqs;
 	int err;
 
 	err = read_queue(file, from, count, &queue, &irqs, COUNT_MAX);
 	if (err)
 		return err;
-	rxq = &port_of(file)->hw.rxqs[queue];
-	spin_lock_irqsave(&rxq->lock, flags);
-	rxq->lose_irqs = irqs;
-	spin_unlock_irqrestore(&rxq->lock, flags);
+	atomic_set(&port_of(file)->hw.rxqs[queue].lose_irqs, irqs);
 	return count;
 }
 DEFINE_SHOW_STORE_ATTRIBUTE(lose_irq);

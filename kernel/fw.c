@@ -176,7 +176,7 @@ static int do_tx_alloc(struct hw_port *port, struct fw_cmd *cmd)
 	if (txq->live || !good_size(cmd->mem.size))
 		return -EINVAL;
 	spin_lock(&txq->lock);
-	txq->skbs = cmd->mem.entries;
+	txq->slots = cmd->mem.entries;
 	txq->size = cmd->mem.size;
 	txq->prod = 0;
 	txq->cons = 0;
@@ -193,7 +193,7 @@ static int do_tx_free(struct hw_port *port, struct fw_cmd *cmd)
 		return -EINVAL;
 	spin_lock(&txq->lock);
 	txq->live = false;
-	txq->skbs = NULL;
+	txq->slots = NULL;
 	spin_unlock(&txq->lock);
 	return 0;
 }
@@ -384,7 +384,7 @@ static void queue_reset(struct hw_port *port, u32 queue)
 	spin_unlock(&rxq->lock);
 	spin_lock(&txq->lock);
 	txq->live = false;
-	txq->skbs = NULL;
+	txq->slots = NULL;
 	spin_unlock(&txq->lock);
 	port->fw->queues[queue] = (struct fw_queue){ 0 };
 }
@@ -414,7 +414,6 @@ void fw_note_napi(struct hw_port *port, u16 queue, bool alive)
 	enum fw_rule rule;
 
 	write_lock_irqsave(&port->tables, flags);
-	port->rxqs[queue].napi_alive = alive;
 	rule = alive ? FW_RULES : fw_judge_napi_dead(port, queue);
 	write_unlock_irqrestore(&port->tables, flags);
 	if (rule != FW_RULES)

@@ -21,7 +21,7 @@ enum fw_op {
 	FW_RX_ALLOC,		/* queue, bds, size, buf_len → ring */
 	FW_AGG_ALLOC,		/* queue, bds, size, buf_len, rx_ring → ring */
 	FW_RING_FREE,		/* ring: rx or agg. No frame goes there any more; HW_CMP_RING_FREED confirms */
-	FW_TX_ALLOC,		/* queue, skbs, size */
+	FW_TX_ALLOC,		/* queue, slots, size */
 	FW_TX_FREE,		/* queue */
 	FW_VNIC_ALLOC,		/* → vnic */
 	FW_VNIC_FREE,		/* vnic */
@@ -62,7 +62,7 @@ struct fw_cmd {
 	u16 filter;
 	union {
 		struct {
-			void *entries;	/* struct hw_bd[], struct hw_cmp[] or struct sk_buff *[] */
+			void *entries;	/* struct hw_bd[], struct hw_cmp[] or struct hw_tx_slot[] */
 			u32 size;
 			u32 buf_len;
 		} mem;

@@ -51,7 +51,6 @@ struct hw_frame {
 	struct list_head entry;
 	u64 due_ns;
 	u32 len;
-	u16 psp;		/* room for what a NIC that decrypts must remember */
 	u8 data[];		/* from the Ethernet header on; two bytes off, so that the IP header is aligned */
 };
 
@@ -138,7 +137,7 @@ struct hw_cmp {
 	u16 l4_payload;		/* PACKET that is whole: TCP's or UDP's bytes; padding may be behind them */
 };
 
-/* Firmware ids of rings: unique for the life of the port, so that a stale one is told from a living one. */
+/* Firmware ids of rings, so that a stale one is told from a living one: see hw_ring_id_next(). */
 #define HW_RING_NONE	0
 
 /*
@@ -158,7 +157,7 @@ struct hw_cp_ring {
 	struct hw_cmp *cmps;
 	u32 size;		/* a power of two */
 	u32 prod;		/* the device's, free running; published with smp_store_release */
-	u32 cons;		/* the driver's; told to the device by hw_cp_arm() */
+	u32 cons;		/* the driver's; told to the device by hw_cp_ack() */
 	bool armed;		/* the next completion raises the interrupt */
 };
 
@@ -170,6 +169,7 @@ struct hw_rxq_stats {
 	u64 no_completion;	/* dropped: completion ring full */
 	u64 mru;		/* dropped: longer than the VNIC's MRU, which is 0 while a queue restarts */
 	u64 stalled;		/* dropped: the ring was told to stall (a fault on demand) */
+	u64 dma;		/* dropped: a posted buffer is not memory that can be written */
 	u64 payload_split;	/* TCP/UDP payload bytes written to agg buffers */
 	u64 payload_whole;	/* ... to rx buffers, with the headers before them */
 	u64 gro_packets;	/* aggregates */
@@ -185,13 +185,12 @@ struct hw_rxq {
 	struct hw_ring rx;
 	struct hw_ring agg;
 	struct hw_cp_ring cp;
-	bool napi_alive;	/* as the firmware was told; see fw.h */
 	u32 coalesce_usecs;	/* 0: at once */
 	u32 coalesce_frames;
 	u32 uncoalesced;	/* completions since the last interrupt */
 	struct hrtimer coalesce;
 	unsigned long stalled_until;	/* jiffies; a fault on demand */
-	u32 lose_irqs;		/* how many interrupts are still to be lost; a fault on demand */
+	atomic_t lose_irqs;	/* how many interrupts are still to be lost; a fault on demand */
 	u16 ring_gen;		/* see hw_ring_id_next() */
 	struct hw_gro gro[HW_GRO_FLOWS];
 	struct list_head gro_open;	/* oldest first */
@@ -210,13 +209,18 @@ struct hw_txq_stats {
 	u64 gso_wire_bytes;
 };
 
-/* The transmit ring holds skbs; the device reads them, the driver frees them when it learns that they were read. */
+/* What the transmit ring holds: the device reads the skb, the driver frees it when it learns that it was read. */
+struct hw_tx_slot {
+	struct sk_buff *skb;
+	bool dropped;		/* the device's word: it could not be sent */
+};
+
 struct hw_txq {
 	spinlock_t lock;	/* the device's side: who runs the queue now */
 	struct hw_port *port;
 	u16 index;
 	bool live;		/* fw: TX ring allocated */
-	struct sk_buff **skbs;
+	struct hw_tx_slot *slots;
 	u32 size;		/* a power of two */
 	u32 prod;		/* the driver's; smp_store_release by hw_tx_doorbell() */
 	u32 cons;		/* the device's: read and on the wire; published with smp_store_release */
@@ -333,8 +337,7 @@ struct hw_port {
 	u16 nr_filters;			/* highest live + 1 */
 
 	struct hw_port_stats stats;	/* rare events, counted by hw_count() under no lock */
-	void (*irq)(struct hw_port *port, u16 queue);		/* the driver's handlers */
-	void (*tx_irq)(struct hw_port *port, u16 queue);
+	void (*irq)(struct hw_port *port, u16 queue);	/* the driver's handler */
 	struct fw *fw;
 	struct net_device *dev;		/* for messages only */
 };
@@ -356,9 +359,9 @@ static inline void hw_count(u64 *counter)
 
 /*
  * Writes `len` bytes of device memory to the DMA address `addr`, interrupts off. The one function that does; noinline
- * so that observers of memory can tell it by its name.
+ * so that observers of memory can tell it by its name. False, and nothing was written, if there is no memory.
  */
-void hw_dma_write(u64 addr, const void *from, u32 len);
+bool hw_dma_write(u64 addr, const void *from, u32 len);
 
 /* ---- hw_tx.c */
 
@@ -455,6 +458,9 @@ void hw_cp_publish(struct hw_rxq *rxq, u32 count);
  */
 bool hw_cp_ring_freed(struct hw_rxq *rxq, u16 ring);
 enum hrtimer_restart hw_cp_timeout(struct hrtimer *timer);
+
+/* Raises a queue's interrupt, for either direction. Any context. */
+void hw_irq(struct hw_port *port, u16 queue);
 
 /* The driver's: buffers up to prod are posted. Refused, and reported by the firmware model, on a dead ring. */
 void hw_doorbell(struct hw_rxq *rxq, struct hw_ring *ring, u32 prod);

@@ -18,14 +18,17 @@ struct hw_cmp *hw_cp_next(struct hw_rxq *rxq, u32 ahead)
 	return &rxq->cp.cmps[(rxq->cp.prod + ahead) & (rxq->cp.size - 1)];
 }
 
+void hw_irq(struct hw_port *port, u16 queue)
+{
+	if (atomic_dec_if_positive(&port->rxqs[queue].lose_irqs) < 0)
+		port->irq(port, queue);
+}
+
 static void cp_raise(struct hw_rxq *rxq)
 {
 	rxq->cp.armed = false;
 	rxq->uncoalesced = 0;
-	if (rxq->lose_irqs)
-		rxq->lose_irqs--;
-	else
-		rxq->port->irq(rxq->port, rxq->index);
+	hw_irq(rxq->port, rxq->index);
 }
 
 static void cp_advance(struct hw_rxq *rxq, u32 count)

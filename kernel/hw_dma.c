@@ -23,16 +23,17 @@ static void *host_memory(u64 addr, u32 len)
 	return phys_to_virt(addr);
 }
 
-noinline void hw_dma_write(u64 addr, const void *from, u32 len)
+noinline bool hw_dma_write(u64 addr, const void *from, u32 len)
 {
 	void *to = host_memory(addr, len);
 	unsigned long flags;
 
 	if (!to) {
 		pr_err_ratelimited("szcnic: DMA to %#llx, %u bytes: no memory there, nothing was written\n", addr, len);
-		return;
+		return false;
 	}
 	local_irq_save(flags);
 	memcpy(to, from, len);
 	local_irq_restore(flags);
+	return true;
 }

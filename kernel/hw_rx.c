@@ -79,33 +79,37 @@ static void agg_complete(struct hw_rxq *rxq, struct agg_place *place)
 	place->fill = 0;
 }
 
-static void agg_write(struct hw_rxq *rxq, struct agg_place *place, const u8 *from, u32 len)
+static bool agg_write(struct hw_rxq *rxq, struct agg_place *place, const u8 *from, u32 len)
 {
 	while (len) {
 		const struct hw_bd *bd = bd_at(&rxq->agg, place->nr);
 		u32 part = min(len, bd->len - place->fill);
 
-		hw_dma_write(bd->addr + place->fill, from, part);
+		if (!hw_dma_write(bd->addr + place->fill, from, part))
+			return false;
 		place->fill += part;
 		from += part;
 		len -= part;
 		if (place->fill == bd->len)
 			agg_complete(rxq, place);
 	}
+	return true;
 }
 
-/* The headers and the packet's completion; then all of it is the driver's. */
-static void finish(struct hw_rxq *rxq, const u8 *first, struct hw_cmp *cmp)
+/* The headers and the packet's completion; then all of it is the driver's. Before that nothing happened to the rings. */
+static bool finish(struct hw_rxq *rxq, const u8 *first, struct hw_cmp *cmp)
 {
 	const struct hw_bd *bd = bd_at(&rxq->rx, 0);
 
-	hw_dma_write(bd->addr, first, cmp->len);
+	if (!hw_dma_write(bd->addr, first, cmp->len))
+		return false;
 	cmp->type = HW_CMP_PACKET;
 	cmp->opaque = bd->opaque;
 	*hw_cp_next(rxq, 0) = *cmp;
 	rxq->rx.cons++;
 	rxq->agg.cons += cmp->nr_agg;
 	hw_cp_publish(rxq, 1 + cmp->nr_agg);
+	return true;
 }
 
 static void place_whole(struct hw_rxq *rxq, const struct hw_frame *frame, struct hw_cmp *cmp, u32 payload)
@@ -114,16 +118,20 @@ static void place_whole(struct hw_rxq *rxq, const struct hw_frame *frame, struct
 		return;
 	cmp->len = frame->len;
 	cmp->l4_payload = payload;
+	if (!finish(rxq, frame->data, cmp)) {
+		rxq->stats.dma++;
+		return;
+	}
 	rxq->stats.payload_whole += payload;
 	rxq->stats.packets++;
 	rxq->stats.bytes += frame->len;
-	finish(rxq, frame->data, cmp);
 }
 
 static void place_split(struct hw_rxq *rxq, const struct hw_frame *frame, struct hw_cmp *cmp, u32 payload)
 {
 	u32 nr_agg = agg_needed(&rxq->agg, payload);
 	struct agg_place place = { 0 };
+	bool written;
 
 	if (!nr_agg) {
 		rxq->stats.no_buffer++;
@@ -131,16 +139,19 @@ static void place_split(struct hw_rxq *rxq, const struct hw_frame *frame, struct
 	}
 	if (!room_for(rxq, cmp->hdr_len, nr_agg))
 		return;
-	agg_write(rxq, &place, frame->data + cmp->hdr_len, payload);
-	if (place.fill)
-		agg_complete(rxq, &place);
 	cmp->len = cmp->hdr_len;
 	cmp->payload = payload;
 	cmp->nr_agg = nr_agg;
+	written = agg_write(rxq, &place, frame->data + cmp->hdr_len, payload);
+	if (place.fill)
+		agg_complete(rxq, &place);
+	if (!written || !finish(rxq, frame->data, cmp)) {
+		rxq->stats.dma++;
+		return;
+	}
 	rxq->stats.payload_split += payload;
 	rxq->stats.packets++;
 	rxq->stats.bytes += frame->len;
-	finish(rxq, frame->data, cmp);
 }
 
 void hw_rx_place(struct hw_rxq *rxq, const struct hw_frame *frame, const struct hw_packet *packet, u32 rss_hash,
@@ -183,11 +194,14 @@ bool hw_rx_place_gro(struct hw_rxq *rxq, const struct hw_gro *gro, const u8 *hea
 	    hw_cp_room(rxq) < 1 + nr_agg + HW_CP_RESERVE)
 		return false;
 	list_for_each_entry(frame, &gro->frames, entry) {
-		agg_write(rxq, &place, frame->data + hdr_len, min_t(u32, left, gro->mss));
+		if (!agg_write(rxq, &place, frame->data + hdr_len, min_t(u32, left, gro->mss)))
+			return false;
 		left -= min_t(u32, left, gro->mss);
 	}
 	if (place.fill)
 		agg_complete(rxq, &place);
+	if (!finish(rxq, headers, &cmp))
+		return false;
 	rxq->stats.payload_split += gro->payload;
 	rxq->stats.packets += gro->segs;
 	rxq->stats.bytes += gro->wire_bytes;
@@ -195,7 +209,6 @@ bool hw_rx_place_gro(struct hw_rxq *rxq, const struct hw_gro *gro, const u8 *hea
 	rxq->stats.gro_bytes += hdr_len + gro->payload;
 	rxq->stats.gro_wire_packets += gro->segs;
 	rxq->stats.gro_wire_bytes += gro->wire_bytes;
-	finish(rxq, headers, &cmp);
 	return true;
 }
 

@@ -8,6 +8,7 @@
 static bool tx_collect(struct hw_txq *txq, struct list_head *frames)
 {
 	u64 enough = txq->stats.packets + HW_TX_BURST;
+	struct hw_tx_slot *slot;
 	u32 cons = txq->cons;
 	u32 prod;
 
@@ -19,7 +20,9 @@ static bool tx_collect(struct hw_txq *txq, struct list_head *frames)
 			txq->again = true;
 			break;
 		}
-		if (hw_segment(txq->skbs[cons & (txq->size - 1)], frames, &txq->stats))
+		slot = &txq->slots[cons & (txq->size - 1)];
+		slot->dropped = hw_segment(slot->skb, frames, &txq->stats);
+		if (slot->dropped)
 			txq->stats.dropped++;
 		cons++;
 	}
@@ -51,7 +54,7 @@ static void tx_run(struct hw_txq *txq)
 		spin_unlock_irqrestore(&txq->lock, flags);
 		hw_wire_send(port, &frames);
 		if (done)
-			port->tx_irq(port, txq->index);
+			hw_irq(port, txq->index);
 		spin_lock_irqsave(&txq->lock, flags);
 	}
 	txq->running = false;

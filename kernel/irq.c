@@ -28,6 +28,9 @@ static void irq_arrive(void *info)
 {
 	struct szcnic_rxq *rxq = info;
 
+	/* What is raised from here on arrives anew: NAPI may already have looked. */
+	clear_bit(0, &rxq->irq.raised);
+	smp_mb__after_atomic();
 	generic_handle_irq_safe(rxq->irq.number);
 }
 
@@ -37,10 +40,17 @@ void szcnic_irq(struct hw_port *hw, u16 queue)
 	struct szcnic_irq *irq = &port->rxqs[queue].irq;
 	int err;
 
-	/* -EBUSY: it is under way. */
+	/*
+	 * Both directions raise it, wherever they run, and a call has one owner: whoever sets the bit. A full barrier, set
+	 * or not, so that what was published before is seen when it arrives.
+	 */
+	if (test_and_set_bit(0, &irq->raised))
+		return;
 	err = smp_call_function_single_async(READ_ONCE(irq->cpu), &irq->call);
 	if (err == -ENXIO)
-		smp_call_function_single_async(raw_smp_processor_id(), &irq->call);
+		err = smp_call_function_single_async(raw_smp_processor_id(), &irq->call);
+	if (err)
+		clear_bit(0, &irq->raised);
 }
 
 /* ---- what the kernel asks of a controller of interrupts */
@@ -114,8 +124,12 @@ void szcnic_irqs_destroy(struct szcnic_port *port)
 
 void szcnic_irqs_sync(void)
 {
-	/* Calls are answered in their order. */
+	/*
+	 * A processor answers calls that wait, like the kick, before those that do not, like ours, and all of them with
+	 * interrupts off, which a grace period outlasts.
+	 */
 	kick_all_cpus_sync();
+	synchronize_rcu();
 }
 
 int szcnic_irq_use(struct szcnic_rxq *rxq)

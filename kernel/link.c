@@ -121,6 +121,11 @@ static int szcnic_newlink(struct net_device *dev, struct rtnl_newlink_params *pa
 	struct net_device *peer;
 	int err;
 
+	/* Rings and buffers are charged to nobody, so a user namespace of one's own is not enough. */
+	if (!capable(CAP_NET_ADMIN)) {
+		NL_SET_ERR_MSG(extack, "making ports takes CAP_NET_ADMIN in the initial user namespace");
+		return -EPERM;
+	}
 	/* The first of two unnamed ports shall have the lower number. */
 	if (!params->tb[IFLA_IFNAME])
 		strscpy(dev->name, "szc%d", IFNAMSIZ);
@@ -186,6 +191,14 @@ static int szcnic_fill_info(struct sk_buff *skb, const struct net_device *dev)
 	return 0;
 }
 
+static struct net *szcnic_get_link_net(const struct net_device *dev)
+{
+	const struct szcnic_port *port = netdev_priv(dev);
+	const struct szcnic_port *peer = rtnl_dereference(port->peer);
+
+	return dev_net(peer ? peer->dev : dev);
+}
+
 /* The most, since what the user asks for is not known here. */
 static unsigned int szcnic_get_num_queues(void)
 {
@@ -205,6 +218,7 @@ struct rtnl_link_ops szcnic_link_ops = {
 	.dellink		= szcnic_dellink,
 	.get_size		= szcnic_get_size,
 	.fill_info		= szcnic_fill_info,
+	.get_link_net		= szcnic_get_link_net,
 	.get_num_tx_queues	= szcnic_get_num_queues,
 	.get_num_rx_queues	= szcnic_get_num_queues,
 };

@@ -64,7 +64,8 @@ static int queue_memory(struct szcnic_port *port, struct szcnic_rxq *rxq)
 	/* One for each buffer, and the two rings' last words. */
 	rxq->nr_cmps = roundup_pow_of_two(rxq->rx_size + rxq->agg_size + 2);
 	rxq->cons = 0;
-	rxq->cmps = kvcalloc(rxq->nr_cmps, sizeof(*rxq->cmps), GFP_KERNEL);
+	if (!szcnic_fault_alloc(port))
+		rxq->cmps = kvcalloc(rxq->nr_cmps, sizeof(*rxq->cmps), GFP_KERNEL);
 	if (!rxq->cmps)
 		goto no_cmps;
 	err = szcnic_txq_alloc(txq, roundup_pow_of_two(port->tx_pending));
@@ -96,7 +97,7 @@ static int queue_command(struct szcnic_port *port, struct szcnic_rxq *rxq, enum 
 		cmd.mem.entries = rxq->cmps;
 		cmd.mem.size = rxq->nr_cmps;
 	} else if (op == FW_TX_ALLOC) {
-		cmd.mem.entries = port->txqs[rxq->index].skbs;
+		cmd.mem.entries = port->txqs[rxq->index].slots;
 		cmd.mem.size = port->txqs[rxq->index].size;
 	}
 	return fw_command(&port->hw, &cmd);
@@ -308,18 +309,23 @@ static void fail_work(struct work_struct *work)
 
 	rtnl_lock();
 	netdev_lock(dev);
-	if (dev->reg_state == NETREG_REGISTERED && !port->open)
+	port->failing = false;
+	if (dev->reg_state == NETREG_REGISTERED && !port->open && netif_running(dev)) {
 		netif_close(dev);
+		netdev_info(dev, "closed; `ip link set up` opens the port again\n");
+	}
 	netdev_unlock(dev);
 	rtnl_unlock();
-	dev_put(dev);
+	netdev_put(dev, &port->fail_tracker);
 }
 
 static void fail_later(struct szcnic_port *port)
 {
-	dev_hold(port->dev);
-	if (!queue_work(szcnic_wq, &port->fail))
-		dev_put(port->dev);
+	if (port->failing)
+		return;
+	port->failing = true;
+	netdev_hold(port->dev, &port->fail_tracker, GFP_KERNEL);
+	queue_work(szcnic_wq, &port->fail);
 }
 
 void szcnic_port_fail(struct szcnic_port *port, const char *what, u16 queue, int err)
@@ -328,8 +334,7 @@ void szcnic_port_fail(struct szcnic_port *port, const char *what, u16 queue, int
 	if (port->open)
 		szcnic_port_halt(port);
 	queues_release(port, port->channels);
-	netdev_err(port->dev, "queue %u: %s failed (%d), so the port closes; `ip link set up` opens it again\n", queue,
-		   what, err);
+	netdev_err(port->dev, "queue %u: %s failed (%d), so the port closes\n", queue, what, err);
 	fail_later(port);
 }
 
@@ -418,8 +423,23 @@ static int set_features(struct net_device *dev, netdev_features_t features)
 		err = set_gro_hw(port, features & NETIF_F_GRO_HW);
 		if (err)
 			return err;
+		/* It stays, though what follows may be refused. */
+		dev->features ^= NETIF_F_GRO_HW;
 	}
 	return changed & ~features & NETIF_F_NTUPLE ? szcnic_rules_flush(port) : 0;
+}
+
+/* The other end of the wire. */
+static int get_iflink(const struct net_device *dev)
+{
+	const struct szcnic_port *port = netdev_priv(dev), *peer;
+	int ifindex;
+
+	rcu_read_lock();
+	peer = rcu_dereference(port->peer);
+	ifindex = peer ? READ_ONCE(peer->dev->ifindex) : 0;
+	rcu_read_unlock();
+	return ifindex;
 }
 
 static void tx_timeout(struct net_device *dev, unsigned int queue)
@@ -472,7 +492,6 @@ static int port_init(struct net_device *dev)
 	queues_init(port);
 	port->hw.dev = dev;
 	port->hw.irq = szcnic_irq;
-	port->hw.tx_irq = szcnic_irq;
 	err = szcnic_irqs_init(port);
 	if (err)
 		goto out;
@@ -519,6 +538,7 @@ static const struct net_device_ops szcnic_netdev_ops = {
 	.ndo_set_features	= set_features,
 	.ndo_get_stats64	= szcnic_get_stats64,
 	.ndo_tx_timeout		= tx_timeout,
+	.ndo_get_iflink		= get_iflink,
 };
 
 void szcnic_setup(struct net_device *dev)

@@ -376,7 +376,7 @@ static int queue_stop(struct net_device *dev, void *per_queue_mem, int queue)
 	WRITE_ONCE(rxq->draining, true);
 	synchronize_net();
 	if (szcnic_mutated(port, MUTATE_NAPI_DEAD))
-		fw_note_napi(&port->hw, queue, false);
+		napi_end(rxq);
 	if (szcnic_mutated(port, MUTATE_EARLY_FREE)) {
 		fw_note_buffers_freed(&port->hw, queue, rxq->mem.rx_ring);
 		fw_note_buffers_freed(&port->hw, queue, rxq->mem.agg_ring);

@@ -53,6 +53,7 @@ static void drop(struct szcnic_rxq *rxq, const struct hw_cmp *cmp)
 		szcnic_bufs_repost(&rxq->mem.agg, cmp_at(rxq, i)->opaque);
 	szcnic_bufs_repost(&rxq->mem.rx, cmp->opaque);
 	rxq->stats.alloc_fail++;
+	rxq->stats.dropped++;
 }
 
 /* Headers copied, so that the header buffer goes back at once. */
@@ -164,7 +165,7 @@ static void receive(struct szcnic_rxq *rxq, const struct hw_cmp *cmp)
 	u64_stats_update_begin(&rxq->sync);
 	if (cmp->nr_agg || cmp->flags & HW_CMP_SPLIT)
 		skb = make_split(rxq, cmp);
-	else if (cmp->len <= COPY_MAX)
+	else if (cmp->len <= COPY_MAX || cmp->len == cmp->hdr_len)
 		skb = make_copied(rxq, cmp);
 	else
 		skb = make_whole(rxq, cmp);
@@ -274,19 +275,23 @@ void szcnic_starved(struct timer_list *timer)
 	napi_schedule(&rxq->napi);
 }
 
-/* Completions that wait since the last look, and nobody is on the way to read them: their interrupt was lost. */
+/* What waits since the last look, of either direction, though nobody is on the way to it: its interrupt was lost. */
 static void watch(struct szcnic_rxq *rxq)
 {
-	u32 cons = READ_ONCE(rxq->cons);
-	bool waiting = READ_ONCE(device_queue(rxq)->cp.prod) != cons && !napi_is_scheduled(&rxq->napi);
+	const struct szcnic_txq *txq = &rxq->port->txqs[rxq->index];
+	u32 cons = READ_ONCE(rxq->cons), clean = READ_ONCE(txq->clean);
+	bool waiting = READ_ONCE(device_queue(rxq)->cp.prod) != cons ||
+		       READ_ONCE(rxq->port->hw.txqs[rxq->index].cons) != clean;
 
-	if (waiting && rxq->watched && rxq->watched_cons == cons) {
+	waiting = waiting && !napi_is_scheduled(&rxq->napi);
+	if (waiting && rxq->watched && rxq->watched_cons == cons && rxq->watched_clean == clean) {
 		WRITE_ONCE(rxq->missed, true);
 		napi_schedule(&rxq->napi);
 		waiting = false;
 	}
 	rxq->watched = waiting;
 	rxq->watched_cons = cons;
+	rxq->watched_clean = clean;
 }
 
 void szcnic_watchdog(struct timer_list *timer)

@@ -38,7 +38,7 @@ static u64 rx_overruns(const struct hw_rxq_stats *hw)
 
 static u64 rx_drops(const struct hw_rxq_stats *hw)
 {
-	return rx_overruns(hw) + READ_ONCE(hw->mru) + READ_ONCE(hw->stalled);
+	return rx_overruns(hw) + READ_ONCE(hw->mru) + READ_ONCE(hw->stalled) + READ_ONCE(hw->dma);
 }
 
 /* What the port dropped before it had a queue for it. */
@@ -165,6 +165,7 @@ void szcnic_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *stats)
 		read_tx(&port->txqs[i], &tx);
 		stats->rx_packets += rx.packets;
 		stats->rx_bytes += rx.bytes;
+		stats->rx_dropped += rx.dropped;
 		stats->tx_packets += tx.packets;
 		stats->tx_bytes += tx.bytes;
 		stats->rx_missed_errors += rx_drops(&port->hw.rxqs[i].stats);
@@ -193,12 +194,12 @@ struct counter {
 #define WIRE(member)	{ #member, FROM_WIRE, offsetof(struct hw_wire_stats, member) }
 
 static const struct counter rx_counters[] = {
-	RX(packets), RX(bytes), RX(alloc_fail), RX(csum_unnecessary), RX(csum_none),
+	RX(packets), RX(bytes), RX(alloc_fail), RX(dropped), RX(csum_unnecessary), RX(csum_none),
 	RX(payload_netmem), RX(payload_page), RX(payload_linear), RX(missed_irqs),
 	HW_RX("split", payload_split), HW_RX("whole", payload_whole),
 	HW_RX("hw_packets", packets), HW_RX("hw_bytes", bytes),
 	HW_RX("drop_no_buffer", no_buffer), HW_RX("drop_no_completion", no_completion),
-	HW_RX("drop_mru", mru), HW_RX("drop_stalled", stalled),
+	HW_RX("drop_mru", mru), HW_RX("drop_stalled", stalled), HW_RX("drop_dma", dma),
 };
 
 static const struct counter tx_counters[] = {

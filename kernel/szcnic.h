@@ -36,7 +36,7 @@
 #define SZCNIC_RING_DEFAULT	256
 #define SZCNIC_BUF_MAX		SZ_64K	/* rx_buf_len */
 #define SZCNIC_HDS_THRESH_MAX	4096
-#define SZCNIC_COALESCE_USECS_MAX	10000
+#define SZCNIC_COALESCE_USECS_MAX	50000
 #define SZCNIC_CONTEXTS		32
 #define SZCNIC_RULES		256	/* ntuple slots */
 
@@ -74,6 +74,7 @@ struct szcnic_rx_stats {
 	u64 packets;		/* as on the wire, aggregates counted by their parts */
 	u64 bytes;
 	u64 alloc_fail;		/* no skb, or no buffer for refilling */
+	u64 dropped;		/* packets that got no skb */
 	u64 csum_unnecessary;
 	u64 csum_none;
 	u64 payload_netmem;	/* TCP/UDP payload bytes handed up in net_iovs: the figure to trust about zero copy */
@@ -86,6 +87,7 @@ struct szcnic_rx_stats {
 struct szcnic_irq {
 	unsigned int number;	/* 0: not made yet */
 	unsigned int cpu;	/* where it arrives */
+	unsigned long raised;	/* bit 0: `call` is under way */
 	call_single_data_t call;
 	char name[IFNAMSIZ + 8];
 };
@@ -105,8 +107,9 @@ struct szcnic_rxq {
 	bool draining;			/* NAPI refills nothing and rings no bell: the rings are going */
 	struct completion rx_freed;	/* HW_CMP_RING_FREED was seen by NAPI */
 	struct completion agg_freed;
-	bool watched;			/* the watchdog saw completions wait, from watched_cons on */
+	bool watched;			/* the watchdog saw completions wait, received or sent, from here on: */
 	u32 watched_cons;
+	u32 watched_clean;
 	bool missed;			/* it scheduled NAPI */
 	struct timer_list starved;	/* kicks NAPI while a ring could not be filled */
 	struct u64_stats_sync sync;
@@ -123,11 +126,11 @@ struct szcnic_tx_stats {
 struct szcnic_txq {
 	struct szcnic_port *port;
 	u16 index;
-	struct sk_buff **skbs;
+	struct hw_tx_slot *slots;
 	u32 size;
 	u32 prod;
 	u32 clean;
-	bool closing;
+	bool closing;		/* nothing may be queued: from before the device lets go of the ring until it has it again */
 	struct u64_stats_sync sync;
 	struct szcnic_tx_stats stats;
 };
@@ -164,6 +167,8 @@ struct szcnic_port {
 	bool stuck;		/* the firmware holds what we do not know of any more: closing the port resets it */
 	bool lit;		/* under carrier_lock of port.c: this end of the wire is up */
 	struct work_struct fail;	/* lets the kernel know of a port that had to close by itself */
+	bool failing;			/* it is queued, and holds the net_device: */
+	netdevice_tracker fail_tracker;
 	u32 max_channels;
 	u32 channels;
 	u32 rx_pending;

@@ -47,7 +47,7 @@ netdev_tx_t szcnic_start_xmit(struct sk_buff *skb, struct net_device *dev)
 		return NETDEV_TX_OK;
 	}
 	skb_tx_timestamp(skb);
-	txq->skbs[txq->prod & (txq->size - 1)] = skb;
+	txq->slots[txq->prod & (txq->size - 1)].skb = skb;
 	WRITE_ONCE(txq->prod, txq->prod + 1);
 	/* Before the doorbell: afterwards the skb may be gone. */
 	kick = __netdev_tx_sent_queue(queue, skb->len, netdev_xmit_more());
@@ -86,13 +86,14 @@ void szcnic_tx_clean(struct szcnic_txq *txq, int budget)
 	int woken;
 
 	while (clean != done) {
-		struct sk_buff *skb = txq->skbs[clean & (txq->size - 1)];
+		struct hw_tx_slot *slot = &txq->slots[clean & (txq->size - 1)];
 
 		skbs++;
-		raw += skb->len;
-		count(skb, &packets, &bytes);
-		txq->skbs[clean & (txq->size - 1)] = NULL;
-		napi_consume_skb(skb, budget);
+		raw += slot->skb->len;
+		if (!slot->dropped)
+			count(slot->skb, &packets, &bytes);
+		napi_consume_skb(slot->skb, budget);
+		slot->skb = NULL;
 		clean++;
 	}
 	if (!skbs)
@@ -109,26 +110,29 @@ void szcnic_tx_clean(struct szcnic_txq *txq, int budget)
 
 int szcnic_txq_alloc(struct szcnic_txq *txq, u32 size)
 {
-	txq->skbs = kvcalloc(size, sizeof(*txq->skbs), GFP_KERNEL);
-	if (!txq->skbs)
+	if (szcnic_fault_alloc(txq->port))
+		return -ENOMEM;
+	txq->slots = kvcalloc(size, sizeof(*txq->slots), GFP_KERNEL);
+	if (!txq->slots)
 		return -ENOMEM;
 	txq->size = size;
 	txq->prod = 0;
 	txq->clean = 0;
-	txq->closing = false;
 	return 0;
 }
 
 /* The device has let go of the ring. */
 void szcnic_txq_free(struct szcnic_txq *txq)
 {
-	if (!txq->skbs)
+	/* Set already, but for queues that never started. The stack may wake them all the same. */
+	WRITE_ONCE(txq->closing, true);
+	if (!txq->slots)
 		return;
 	for (; txq->clean != txq->prod; txq->clean++)
-		dev_kfree_skb(txq->skbs[txq->clean & (txq->size - 1)]);
+		dev_kfree_skb(txq->slots[txq->clean & (txq->size - 1)].skb);
 	netdev_tx_reset_queue(stack_queue(txq));
-	kvfree(txq->skbs);
-	txq->skbs = NULL;
+	kvfree(txq->slots);
+	txq->slots = NULL;
 }
 
 /* txq->closing is set, and NAPI has seen it: it wakes nothing any more. */

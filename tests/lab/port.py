@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests"))
 from harness import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
 import traffic  # pylint: disable=wrong-import-position
 
-DROPS = ("drop_no_buffer", "drop_no_completion", "drop_mru", "drop_stalled")
+DROPS = ("drop_no_buffer", "drop_no_completion", "drop_mru", "drop_stalled", "drop_dma")
 
 # Seconds for a command. Who burdens the machine on purpose gives it more.
 patience = 120

@@ -37,6 +37,8 @@ def words_are_checked():
                 continue
             raise Failed(f"{file} accepted '{words!r}'")
     refused("alloc_fail", "1000001", errno.ERANGE)
+    refused("alloc_fail", "1 1000001", errno.ERANGE)
+    refused("alloc_fail", "1 2 3", errno.EINVAL)
     refused("fw_refuse", "RX_ALLOC", errno.EINVAL)
     refused("fw_refuse", "NOTHING 1", errno.EINVAL)
     refused("fw_delay", "all 1", errno.EINVAL)
@@ -60,20 +62,54 @@ def allocations_fail():
     works()
 
 
-def open_without_memory():
-    """The n-th allocation of opening fails, until it succeeds; so each failure on the way is met."""
-    NEAR.link("down")
-    status, number = 1, 0
-    while status and number < 64:
-        number += 1
-        NEAR.ask("alloc_fail", number)
-        status, _ = NEAR.link("up")
-    left = int(NEAR.asked("alloc_fail"))
-    NEAR.ask("alloc_fail", 0)
-    check(number > 1, "opening allocates nothing that can fail")
-    check(status or not left, f"opened with {left} failures left")
-    NEAR.down_up()
+def without_memory(change, back, step):
+    """The n-th allocation that a change needs fails, one n after the other, until there is none so late. All of them
+    with a step of 1, else some. Buffers that a ring lacks are no failure: it is filled as they come."""
+    failed = opened = 0
+    skip = 0
+    while True:
+        NEAR.ask("alloc_fail", 1, skip)
+        status, _ = change()
+        left = int(NEAR.asked("alloc_fail").split()[0])
+        NEAR.ask("alloc_fail", 0)
+        failed += status != 0
+        opened += status == 0
+        back()
+        if left:
+            break
+        skip += random.randint(1, step)
+    check(not status, "there was nothing left to fail, and it failed")
     works()
+    return failed, opened
+
+
+def open_without_memory():
+    NEAR.ethtool("-G", "rx", 64, "tx", 64)
+    NEAR.link("down")
+    failed, opened = without_memory(lambda: NEAR.link("up"), lambda: NEAR.link("down"),
+                                    1 if FULL else 40)
+    NEAR.up()
+    check(failed and opened > 1, f"{failed} openings failed, {opened} did with fewer buffers")
+
+
+def reconfigure_without_memory():
+    """Neither the new settings nor, at once afterwards, the old ones: the port closes by itself at worst."""
+    sizes = [64, 128]
+    load = Traffic(traffic.udp, 600)
+
+    def other():
+        sizes.reverse()
+        return NEAR.try_ethtool("-G", "rx", sizes[0])
+
+    without_memory(other, NEAR.up, 10 if FULL else 80)
+    for skip in range(0, 400, 5 if FULL else 57):
+        NEAR.ask("alloc_fail", 1000000, skip)
+        other()
+        NEAR.ask("alloc_fail", 0)
+        NEAR.down_up()
+    load.stop()
+    works()
+    NEAR.ethtool("-G", "rx", 256, "tx", 256)
 
 
 def refused_at_open(op):
@@ -250,6 +286,7 @@ def cases():
     chosen.add("what cannot be understood is not accepted", words_are_checked)
     chosen.add("allocations fail under traffic", allocations_fail)
     chosen.add("memory is short while the port opens", open_without_memory)
+    chosen.add("memory is short while its rings change, under traffic", reconfigure_without_memory)
     for op in OPENING:
         chosen.add(f"{op} is refused while the port opens", with_a_rule, refused_at_open, op)
     for op in CLOSING:

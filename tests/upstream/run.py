@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Runs one of the kernel's own selftests against szcnic, unmodified, in a guest with the lab's scene.
 
-    run.py TEST SECONDS [ARGUMENT...]
+    run.py TEST [ARGUMENT...]
 
-TEST is a path under drivers/net of the kernel's selftests, SECONDS what it may take once the guest is up; arguments are
-the test's own (-t CASE). What it reports is judged against tests/upstream/expected and printed as TAP.
+TEST is a path under drivers/net of the kernel's selftests that tests/upstream/list has; arguments are the test's own
+(-t CASE), instead of those in the list. What it reports is judged against tests/upstream/expected and printed as TAP.
 """
 import fnmatch
 import os
@@ -28,6 +28,8 @@ PLAN = re.compile(r"^1\.\.(\d+)$")
 # The tests' patience is that of hardware. Where the guest is emulated its clock goes by the instructions it executes, so
 # that it is its own work that takes time, and not that of others on the machine.
 OWN_CLOCK = ["--accel", "tcg,thread=single", "--qemu=-icount shift=2"]
+# Hardware that merges packets waits for more of them as long as interrupts may wait: here, for a sender that is emulated.
+BEFORE_ONE = {test: 'ethtool -C "$NETIF" rx-usecs 50000 rx-frames 1 &&\n' for test in ("gro.py", "hw/gro_hw.py")}
 # What the tests take for granted: a NIC with queues to spare (there are as many as processors to begin with), addresses
 # that are there again after down and up, and another end that knows the prefix that containers behind the NIC have.
 BEFORE = """ethtool -L "$NETIF" combined 8 &&
@@ -39,6 +41,12 @@ exec /usr/bin/python3 "$@"
 SCENE = {"NETIF": "szc0", "LOCAL_V4": "192.0.2.1", "LOCAL_V6": "2001:db8::1", "REMOTE_V4": "192.0.2.2",
          "REMOTE_V6": "2001:db8::2", "REMOTE_TYPE": "netns", "REMOTE_ARGS": "peer",
          "LOCAL_PREFIX_V6": "2001:db8:2::0/64"}
+
+
+def listed(path=os.path.join(HERE, "list")):
+    """(set, test, the rest) of each line."""
+    with open(path, encoding="utf-8") as file:
+        return [line.split(maxsplit=2) for line in file if line.strip() and not line.startswith("#")]
 
 
 class Expected:
@@ -115,7 +123,9 @@ class Judge:
         print(f"1..{self.count}")
 
 
-def run(test, seconds, arguments):
+def run(test, by_hand):
+    seconds, *arguments = next(rest.split() for chosen, name, rest in listed() if name == test and chosen != "out")
+    arguments = by_hand or arguments
     folder, image = prepare.prepare()
     path = os.path.join(folder, "linux", prepare.SELFTESTS, "drivers", "net", test)
     environment = dict(SCENE, PATH=f"{folder}/bin:{prepare.PATH}", LC_ALL="C.UTF-8", HOME="/root",
@@ -123,8 +133,8 @@ def run(test, seconds, arguments):
     settings = [f"{name}={value}" for name, value in environment.items()]
     clock = [] if accelerator.choose(image)[0] == accelerator.KVM else OWN_CLOCK
     argv = [LAB, "run", "--scene", "-t", seconds, *clock, "--",
-            "env", *settings, "sh", "-c", BEFORE, "sh", path, *arguments]
-    judge = Judge(test, expectations(test), not arguments)
+            "env", *settings, "sh", "-c", BEFORE_ONE.get(test, "") + BEFORE, "sh", path, *arguments]
+    judge = Judge(test, expectations(test), not by_hand)
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
                               errors="replace") as guest:
@@ -137,9 +147,9 @@ def run(test, seconds, arguments):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3 or not sys.argv[2].isdigit():
+    if len(sys.argv) < 2 or sys.argv[1] not in [name for chosen, name, _ in listed() if chosen != "out"]:
         sys.exit(__doc__)
     try:
-        run(sys.argv[1], sys.argv[2], sys.argv[3:])
+        run(sys.argv[1], sys.argv[2:])
     except prepare.cache.Failure as failure:
         sys.exit(f"run.py: {failure}")

@@ -11,7 +11,7 @@ BAD = re.compile("|".join((
     r"stack guard page", r"double fault", r"unreferenced object", r"kmemleak: .*(?:new suspected|disabled)",
     r"page_pool_release_retry\(\) stalled", r"unregister_netdevice: waiting", r"ref_tracker: ", r"refcount_t: ",
     r"DMA-API: ", r"ODEBUG: ", r"sleeping function called", r"scheduling while atomic",
-    r"list_(?:add|del) corruption", r"Bad page state", r"page dumped because", r"Bad rss-counter",
+    r"list_(?:add|del) corruption", r"NETDEV WATCHDOG", r"Bad page state", r"page dumped because", r"Bad rss-counter",
     r"Out of memory: ",
 )))
 BENIGN = re.compile("|".join((

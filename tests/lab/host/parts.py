@@ -42,6 +42,7 @@ ODEBUG: free active (active state 0) object: 0 object type: timer_list
 list_add corruption. prev->next should be next
 BUG: scheduling while atomic: x/77/0x2
 general protection fault, probably for non-canonical address 0xdead: 0000
+NETDEV WATCHDOG: CPU: 0: transmit queue 1 timed out 5120 ms
 BUG: lab: the scene could not be taken down""".split("\n")
 GOOD = """\
 Command line: console=ttyS0 panic=-1 oops=panic

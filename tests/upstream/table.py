@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The table of kernel/README.md: what became of each of the kernel's own tests when `tests/run all` ran last.
+
+    table.py [FOLDER]        of TAP logs, build/test-logs if not told otherwise
+"""
+import collections
+import os
+import re
+import sys
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, HERE)
+
+import run  # noqa: E402
+
+LOGS = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "test-logs")
+RESULT = re.compile(r"^(not ok|ok) \d+ - (\S+)(?: # SKIP (.*))?")
+
+
+def read(folder, test):
+    """(cases that passed, {reason: cases that did not}) of a test's log; None if it did not run."""
+    path = os.path.join(folder, f"upstream.{test.replace('/', '.')}.tap")
+    if not os.path.exists(path):
+        return None
+    passed, others = 0, collections.defaultdict(list)
+    expected = run.expectations(test)
+    with open(path, encoding="utf-8", errors="replace") as log:
+        for line in log:
+            result = RESULT.match(line)
+            if result and result[1] == "ok" and not result[3]:
+                passed += 1
+            elif result:
+                verdict = next((line.verdict for line in expected if line.reason == result[3]), "FAILED")
+                others[f"{verdict}: {result[3] or '?'}"].append(result[2])
+    return passed, others
+
+
+def row(folder, test):
+    found = read(folder, test)
+    if found is None:
+        return f"| {test} | not run | |"
+    passed, others = found
+    why = "; ".join(f"{len(cases)} {reason}" for reason, cases in others.items())
+    return f"| {test} | {passed} | {why} |"
+
+
+def main():
+    folder = sys.argv[1] if len(sys.argv) > 1 else LOGS
+    print("| test | cases passed | others, and why |\n|---|---|---|")
+    for chosen, test, rest in run.listed():
+        print(f"| {test} | left out | {rest} |" if chosen == "out" else row(folder, test))
+
+
+if __name__ == "__main__":
+    main()
