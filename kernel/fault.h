@@ -29,8 +29,8 @@ enum szcnic_mutation {
 };
 
 struct szcnic_faults {
-	atomic_t alloc_fail_skip;	/* file alloc_fail "COUNT [SKIP]": after SKIP of them COUNT allocations fail: of */
-	atomic_t alloc_fail;		/* rings, pools, buffers, skbs */
+	atomic_t alloc_fail_skip;	/* file alloc_fail "COUNT [SKIP]": after SKIP of them COUNT allocations fail, */
+	atomic_t alloc_fail;		/* of rings, pools, buffers, skbs */
 	u32 fw_refuse_op;	/* file fw_refuse "OPNAME COUNT [SKIP]": after SKIP of them COUNT fail with -EIO */
 	atomic_t fw_refuse_skip;
 	atomic_t fw_refuse;

@@ -96,7 +96,7 @@ static bool agg_write(struct hw_rxq *rxq, struct agg_place *place, const u8 *fro
 	return true;
 }
 
-/* The headers and the packet's completion; then all of it is the driver's. Before that nothing happened to the rings. */
+/* The headers and the packet's completion; then all of it is the driver's. False, and the rings are as they were. */
 static bool finish(struct hw_rxq *rxq, const u8 *first, struct hw_cmp *cmp)
 {
 	const struct hw_bd *bd = bd_at(&rxq->rx, 0);

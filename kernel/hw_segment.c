@@ -29,7 +29,6 @@ struct hw_frame *hw_frame_alloc(u32 len)
 	if (!frame)
 		return NULL;
 	frame->len = len;
-	frame->psp = 0;
 	return frame;
 }
 

@@ -137,7 +137,6 @@ static void impair(struct hw_wire *wire, struct hw_frame *frame, u64 now, struct
 		twin = hw_frame_alloc(frame->len);
 		if (twin) {
 			memcpy(twin->data, frame->data, frame->len);
-			twin->psp = frame->psp;
 			wire->stats.duplicated++;
 		}
 	}

@@ -28,8 +28,8 @@ static void irq_arrive(void *info)
 {
 	struct szcnic_rxq *rxq = info;
 
-	/* What is raised from here on arrives anew: NAPI may already have looked. */
 	clear_bit(0, &rxq->irq.raised);
+	/* Before NAPI looks: what is raised after it has looked arrives anew. */
 	smp_mb__after_atomic();
 	generic_handle_irq_safe(rxq->irq.number);
 }
@@ -41,8 +41,8 @@ void szcnic_irq(struct hw_port *hw, u16 queue)
 	int err;
 
 	/*
-	 * Both directions raise it, wherever they run, and a call has one owner: whoever sets the bit. A full barrier, set
-	 * or not, so that what was published before is seen when it arrives.
+	 * Both directions raise it, wherever they run, and a call has one owner: whoever sets the bit. This is a full
+	 * barrier, set or not, so that what was published before is seen when it arrives.
 	 */
 	if (test_and_set_bit(0, &irq->raised))
 		return;

@@ -198,6 +198,7 @@ static const struct counter rx_counters[] = {
 	RX(payload_netmem), RX(payload_page), RX(payload_linear), RX(missed_irqs),
 	HW_RX("split", payload_split), HW_RX("whole", payload_whole),
 	HW_RX("hw_packets", packets), HW_RX("hw_bytes", bytes),
+	HW_RX("gro_packets", gro_packets), HW_RX("gro_wire_packets", gro_wire_packets),
 	HW_RX("drop_no_buffer", no_buffer), HW_RX("drop_no_completion", no_completion),
 	HW_RX("drop_mru", mru), HW_RX("drop_stalled", stalled), HW_RX("drop_dma", dma),
 };

@@ -130,7 +130,7 @@ struct szcnic_txq {
 	u32 size;
 	u32 prod;
 	u32 clean;
-	bool closing;		/* nothing may be queued: from before the device lets go of the ring until it has it again */
+	bool closing;		/* nothing may be queued: the device has not got the ring, or soon will not */
 	struct u64_stats_sync sync;
 	struct szcnic_tx_stats stats;
 };

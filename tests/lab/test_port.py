@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What a port promises beside receiving without copies: many queues, merging, coalescing, limits on what is queued for
+transmission, counters that never go back; and that it may go at any moment."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
+from scene import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
+
+OTHER, OTHER_PEER = "szcx", "szcy"
+
+
+def total(name):
+    return sum(value for key, value in NEAR.counters().items() if key.startswith("rx") and key.endswith(f"_{name}"))
+
+
+def interrupts():
+    """How many the near port's queues had."""
+    with open("/proc/interrupts", encoding="ascii") as file:
+        lines = [line.split() for line in file]
+    return sum(int(word) for words in lines if words and words[-1].startswith(f"{NEAR.name}-")
+               for word in words[1:] if word.isdigit())
+
+
+# ---- merging
+
+def merged(family):
+    before, whole = total("gro_wire_packets"), total("gro_packets")
+    transfer(4, 2, family)
+    packets, merged_ones = total("gro_wire_packets") - before, total("gro_packets") - whole
+    check(merged_ones and packets > 2 * merged_ones, f"IPv{family}: {packets} packets were merged into {merged_ones}")
+
+
+def merging():
+    """In pages, and where payload is split from headers; what is forwarded or received is the same bytes."""
+    NEAR.ethtool("-K", "rx-gro-hw", "on")
+    NEAR.ethtool("-C", "rx-usecs", 5000)
+    try:
+        for family in (4, 6):
+            merged(family)
+        must(SZC_NIC, "prepare", NEAR.name, "--queue", QUEUE)
+        for family in (4, 6):
+            merged(family)
+    finally:
+        must(SZC_NIC, "restore", NEAR.name)
+        NEAR.ethtool("-C", "rx-usecs", 0)
+        NEAR.ethtool("-K", "rx-gro-hw", "off")
+    before = total("gro_packets")
+    transfer()
+    check(total("gro_packets") == before, "something was merged though merging is off")
+
+
+def merging_into_net_iovs():
+    """Large buffers are filled, and nothing is copied."""
+    NEAR.ethtool("-K", "rx-gro-hw", "on")
+    NEAR.ethtool("-C", "rx-usecs", 5000)
+    try:
+        server = NicServer("recv", "--json", "--buffer-size", "32K")
+        before = NEAR.counters()
+        peer_send(server, payload_file(8 << 20)).succeed(seconds=100)
+        server.stop()
+        after = NEAR.counters()
+        check(moved(before, after, f"rx{QUEUE}_gro_packets"), "nothing was merged")
+        for place in ("payload_page", "payload_linear"):
+            check(not moved(before, after, f"rx{QUEUE}_{place}"), place)
+        summary = server.json()
+        check(summary["bytes"] == 8 << 20 and not summary["bytes_user_copied"], summary)
+    finally:
+        NEAR.ethtool("-C", "rx-usecs", 0)
+        NEAR.ethtool("-K", "rx-gro-hw", "off")
+
+
+# ---- coalescing
+
+def interrupts_of(seconds, *setting):
+    """(interrupts, packets, seconds) of paced datagrams."""
+    NEAR.ethtool("-C", *setting)
+    before, packets, begun = interrupts(), total("hw_packets"), time.monotonic()
+    Traffic(traffic.udp, seconds).finish()
+    return interrupts() - before, total("hw_packets") - packets, time.monotonic() - begun
+
+
+def coalescing():
+    """An interrupt waits so long, or for so many packets: never more than one each."""
+    try:
+        came, packets, seconds = interrupts_of(3, "rx-usecs", 50000, "rx-frames", 0)
+        # Two queues may have been hit, and what the peer asks for or answers comes by itself.
+        check(packets > 100 and came <= 2 * seconds / 0.05 + 20, f"{came} interrupts, {packets} packets, {seconds} s")
+        came, packets, seconds = interrupts_of(3, "rx-usecs", 50000, "rx-frames", 8)
+        check(came <= packets / 8 + 2 * seconds / 0.05 + 20, f"{came} interrupts, {packets} packets, {seconds} s")
+        said = NEAR.ethtool("-c")
+        check("rx-usecs:\t50000" in said.replace(" ", "") and "rx-frames:\t8" in said.replace(" ", ""), said)
+    finally:
+        NEAR.ethtool("-C", "rx-usecs", 0, "rx-frames", 0)
+
+
+# ---- transmit
+
+def queue_limits():
+    """Byte queue limits: what is queued is known while the wire is slow, and nothing is left when it is over."""
+    folder = f"/sys/class/net/{FAR.name}/queues"
+    script = f"cat {folder}/tx-*/byte_queue_limits/inflight"
+
+    def inflight():
+        return [int(word) for word in must(*FAR.prefix, "sh", "-c", script).split()]
+
+    with Wire(rate="4mbit"):
+        load = Traffic(traffic.tcp, 1, 2)
+        wait_until(lambda: any(inflight()) or not load.running(), "nothing was ever counted as queued", 60)
+        check(load.running(), "the transfer was over before anything was seen")
+        load.finish()
+    wait_until(lambda: not any(inflight()), f"the wire is idle, and queues count {inflight()}", 10)
+
+
+# ---- counters
+
+def counters_never_go_back():
+    path = f"/sys/class/net/{NEAR.name}/statistics/"
+    names = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes")
+
+    def seen():
+        return [int(read_text(path + name)) for name in names]
+
+    last = seen()
+    for change in (("-L", "combined", 8), ("-L", "combined", 1), ("-G", "rx", 64), ("-L", "combined", 2)):
+        transfer()
+        NEAR.ethtool(*change)
+        now = seen()
+        check(all(new >= old for new, old in zip(now, last)) and now[0] > last[0], change, last, now)
+        last = now
+    NEAR.ethtool("-G", "rx", 256)
+    NEAR.down_up()
+    check(seen()[0] >= last[0], last, seen())
+
+
+# ---- many queues, and the end
+
+class Pair:
+    """Another pair of ports, addresses and all."""
+
+    def __init__(self, *options, netns=PEER):
+        must(SZC_NIC, "pair", OTHER, f"{OTHER_PEER}@{netns}", *options)
+        must("ip", "addr", "add", "203.0.113.1/24", "dev", OTHER)
+        must("ip", "link", "set", OTHER, "up")
+        must("ip", "-n", netns, "addr", "add", "203.0.113.2/24", "dev", OTHER_PEER)
+        must("ip", "-n", netns, "link", "set", OTHER_PEER, "up")
+
+    @staticmethod
+    def gone():
+        return not os.path.exists(f"/sys/class/net/{OTHER}")
+
+
+def many_queues():
+    Pair("--queues", 128)
+    try:
+        must("ethtool", "-G", OTHER, "rx", 64, "tx", 64)
+        must("ethtool", "-L", OTHER, "combined", 128)
+        must(*FAR.prefix, "ethtool", "-L", OTHER_PEER, "combined", 128)
+        check(traffic.tcp(PEER, "203.0.113.1", free_port(), 4, 32), "the streams did not arrive as they were sent")
+        said = must("ethtool", "-S", OTHER)
+        used = [line for line in said.splitlines() if "_hw_packets" in line and "rx" in line and line.split()[1] != "0"]
+        check("rx127_packets" in said and len(used) > 16, f"{len(used)} queues had packets", *used)
+        for queue in (0, 64, 127):
+            bus = must("ethtool", "-i", OTHER).partition("bus-info: szcnic:")[2].split()[0]
+            with open(f"/sys/kernel/debug/szcnic/{bus}/restart", "w", encoding="ascii") as file:
+                file.write(str(queue))
+    finally:
+        must("ip", "link", "del", OTHER)
+
+
+def under_traffic(netns, end):
+    """A pair that goes while a queue of it receives without copies, and streams come."""
+    Pair(netns=netns)
+    must("ethtool", "-L", OTHER, "combined", 4)
+    port_file = scratch(".port")
+    server = Zcrx([ZCRX_TLS, "recv", "--ifname", OTHER, "--queue", 1, "--backend", "zcrx", "--listen", "203.0.113.1:0",
+                   "--cert", NIC.cert, "--key", NIC.key, "--port-file", port_file, "--out", scratch(".out")])
+    wait_until(lambda: os.path.exists(port_file), "zcrx-tls does not listen", HANDSHAKE)
+    sender = Zcrx(["ip", "netns", "exec", netns, ZCRX_TLS, "send", "--connect", f"203.0.113.1:{read_text(port_file)}",
+                   "--insecure", payload_file(16 << 20)])
+    counter = f"/sys/class/net/{OTHER}/statistics/rx_packets"
+    wait_until(lambda: int(read_text(counter)) > 200 or not sender.running(), "no traffic comes", 60)
+    check(sender.running(), "the transfer was over too soon")
+    end()
+    wait_until(Pair.gone, "the pair is still there", 60)
+    for process in (sender, server):
+        process.child.kill()
+        process.wait()
+    works()
+
+
+def removed_under_traffic():
+    under_traffic(PEER, lambda: must("ip", "link", "del", OTHER))
+
+
+def namespace_ends_under_traffic():
+    def end():
+        must("ip", "netns", "del", "szcgone")
+        # Processes keep a namespace alive.
+        must("pkill", "-KILL", "-f", "connect 203.0.113.1")
+
+    must("ip", "netns", "add", "szcgone")
+    under_traffic("szcgone", end)
+
+
+def unloaded_under_traffic():
+    """The last case: the scene is gone with the module."""
+    load = Traffic(traffic.udp, 600)
+    must("modprobe", "-r", "szcnic")
+    check(not os.path.exists(f"/sys/class/net/{NEAR.name}"), "the port survived its driver")
+    os.kill(load.child, signal.SIGKILL)
+
+
+def cases():
+    chosen = LabCases(200)
+    chosen.add("hardware GRO merges, in pages and split", merging)
+    chosen.add("hardware GRO fills large buffers of an area", merging_into_net_iovs)
+    chosen.add("interrupts are coalesced", coalescing)
+    chosen.add("byte queue limits", queue_limits)
+    chosen.add("counters never go back", counters_never_go_back)
+    chosen.add("128 queues", many_queues)
+    chosen.add("removed under traffic", removed_under_traffic)
+    chosen.add("its peer's namespace ends under traffic", namespace_ends_under_traffic)
+    chosen.add("the module is unloaded under traffic", unloaded_under_traffic)
+    return chosen
+
+
+cases().run()

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What the wire does to frames is what it was told to, and counted; what it damages, the receiving port finds."""
+import os
+import socket
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
+from scene import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
+
+DATAGRAMS = 200
+SIZE = 512
+QUIET = 1.0  # seconds after which nothing more comes
+BEFORE_QUEUES = ("csum_dropped", "malformed", "not_for_us", "link_down", "no_vnic", "filtered")
+
+
+def send(count, port):
+    address = (NEAR.address(), port)
+
+    def work():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            for number in range(count):
+                out.sendto(number.to_bytes(4, "big") * (SIZE // 4), address)
+        return 0
+
+    child = traffic.in_child(PEER, work)
+    check(os.waitpid(child, 0)[1] == 0, "the sender failed")
+
+
+class Exchange:
+    """Datagrams through an impaired wire: the numbers in those that arrived, and what both ports counted."""
+
+    def __init__(self, count=DATAGRAMS, **impairments):
+        near, far = NEAR.counters(), FAR.counters()
+        self.numbers = []
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inbox:
+            inbox.setsockopt(socket.SOL_SOCKET, traffic.SO_RCVBUFFORCE, 8 << 20)
+            inbox.bind((NEAR.address(), 0))
+            inbox.settimeout(QUIET)
+            # The neighbour is known, so that nothing but the datagrams is on the wire, or hardly anything.
+            must(*FAR.prefix, "ping", "-c", "1", NEAR.address())
+            with Wire(**impairments):
+                send(count, inbox.getsockname()[1])
+                self.receive(inbox)
+        self.near = {name: value - near[name] for name, value in NEAR.counters().items()}
+        self.far = {name: value - far[name] for name, value in FAR.counters().items()}
+
+    def receive(self, inbox):
+        while True:
+            try:
+                data = inbox.recv(SIZE)
+            except TimeoutError:
+                return
+            check(len(data) == SIZE and data == data[:4] * (SIZE // 4), "a damaged datagram was delivered")
+            self.numbers.append(int.from_bytes(data[:4], "big"))
+
+    def count(self, name):
+        """Over the queues of the near port."""
+        return sum(value for key, value in self.near.items() if key.startswith("rx") and key.endswith(f"_{name}"))
+
+
+def loss():
+    seen = Exchange(loss="20%")
+    lost = seen.far["wire_lost"]
+    check(0 < lost < DATAGRAMS, f"{lost} of {DATAGRAMS} frames were lost")
+    check(0 < DATAGRAMS - len(seen.numbers) <= lost, f"{len(seen.numbers)} arrived, {lost} were lost")
+    all_lost = Exchange(loss="100%")
+    check(not all_lost.numbers and all_lost.far["wire_lost"] >= DATAGRAMS, all_lost.numbers, all_lost.far["wire_lost"])
+
+
+def duplicates():
+    seen = Exchange(duplicate="100%")
+    check(sorted(seen.numbers) == sorted(2 * list(range(DATAGRAMS))), len(seen.numbers))
+    check(seen.far["wire_duplicated"] >= DATAGRAMS, seen.far["wire_duplicated"])
+
+
+def reorder():
+    # Overtaking takes frames that are under way for a while.
+    seen = Exchange(reorder="20%", delay="50ms")
+    check(sorted(seen.numbers) == list(range(DATAGRAMS)), len(seen.numbers))
+    check(seen.numbers != sorted(seen.numbers) and seen.far["wire_reordered"], "nothing was overtaken")
+
+
+def corruption():
+    """Every frame has a wrong bit. It can be in a length, an address or a port; nowhere it goes unnoticed."""
+    seen = Exchange(corrupt="100%")
+    check(not seen.numbers, f"{len(seen.numbers)} datagrams arrived though all were damaged")
+    check(seen.far["wire_corrupted"] >= DATAGRAMS, seen.far["wire_corrupted"])
+    check(seen.near["csum_bad"] > DATAGRAMS // 2, f"csum_bad {seen.near['csum_bad']}")
+    check(not seen.near["csum_dropped"], "nothing is split, so the stack shall judge")
+
+
+def corruption_where_it_splits():
+    """Where payload cannot be read nobody can sum it later: the port drops what is wrong itself."""
+    must(SZC_NIC, "prepare", NEAR.name, "--queue", QUEUE)
+    try:
+        seen = Exchange(corrupt="100%")
+    finally:
+        must(SZC_NIC, "restore", NEAR.name)
+    check(not seen.numbers, f"{len(seen.numbers)} datagrams arrived though all were damaged")
+    check(seen.near["csum_dropped"] > DATAGRAMS // 2, f"csum_dropped {seen.near['csum_dropped']}")
+    before = sum(seen.near[name] for name in BEFORE_QUEUES)
+    drops = sum(seen.count(name) for name in DROPS)
+    arrived = seen.count("hw_packets")
+    sent = sum(value for name, value in seen.far.items() if name.endswith("_hw_packets") and name.startswith("tx"))
+    check(sent == before + drops + arrived, f"{sent} sent, {arrived} arrived, {before} and {drops} dropped")
+
+
+def rate():
+    """No faster than told; how much slower is the machine's affair."""
+    begun = time.monotonic()
+    seen = Exchange(count=100, rate="400kbit")
+    took = time.monotonic() - begun - QUIET
+    check(len(seen.numbers) == 100 and seen.numbers == sorted(seen.numbers), seen.numbers)
+    check(took >= 99 * SIZE * 8 / 400e3, f"{100 * SIZE} bytes took {took} s")
+
+
+def delay():
+    with Wire(delay="200ms"):
+        said = must(*FAR.prefix, "ping", "-c", "3", NEAR.address())
+    least = float(said.rpartition("= ")[2].split("/")[0])
+    check(least >= 200, f"a round trip took {least} ms")
+
+
+def cases():
+    chosen = LabCases(120)
+    for one in (loss, duplicates, reorder, corruption, corruption_where_it_splits, rate, delay):
+        chosen.add(one.__name__.replace("_", " "), one)
+    chosen.add("and afterwards the wire is as good as new", works)
+    return chosen
+
+
+cases().run()
