@@ -8,7 +8,8 @@
  *
  * Every step is written to a state file before it is taken. szc_nic_restore() undoes exactly those steps, in reverse,
  * each only if the NIC still has what the step gave it: what somebody else changed since is theirs and stays. Rules that
- * this library did not make are never touched. Handles of several processes may work on one NIC at once; the state file
+ * this library did not make are never touched, and ntuple filters, which take every rule with them when they are turned
+ * off, stay on while there is one. Handles of several processes may work on one NIC at once; the state file
  * is locked for the length of each call, and a setting that two of them rely on goes back when the last one leaves.
  *
  * One thing cannot be told from outside: whether a split that is off was set so or is the driver's own choice. It goes

@@ -71,19 +71,6 @@ static int look_at_table(unsigned context, const struct szc_nic_table *table, vo
 	return 0;
 }
 
-static bool recorded(const struct szc_nic_state *state, const struct szc_nic_filter *filter)
-{
-	struct szc_nic_filter of;
-	int slot;
-
-	for (size_t i = 0; i < state->count; i++)
-		if (!strcmp(state->steps[i].kind, SZC_NIC_RULE_KIND) &&
-		    szc_nic_step_rule_parse(state->steps[i].after, &slot, &of) && szc_nic_filter_same(&of, filter) &&
-		    (slot == SZC_NIC_SLOT_ANY || (unsigned)slot == filter->spec.location))
-			return true;
-	return false;
-}
-
 static int look_at_rules(struct szc_nic *nic, const struct szc_nic_state *state, struct szc_nic_snapshot *snapshot)
 {
 	struct szc_nic_filters filters;
@@ -104,7 +91,7 @@ static int look_at_rules(struct szc_nic *nic, const struct szc_nic_state *state,
 		rule->slot = filters.all[i].spec.location;
 		rule->queue = szc_nic_filter_queue(&filters.all[i]);
 		rule->context = szc_nic_filter_context(&filters.all[i]);
-		rule->ours = recorded(state, &filters.all[i]);
+		rule->ours = szc_nic_step_rule_recorded(state, &filters.all[i]);
 		rule->text = strdup(text);
 		snapshot->rule_count++;
 		if (!rule->text)

@@ -202,7 +202,7 @@ const struct szc_nic_setting szc_nic_threshold_setting = {
 const struct szc_nic_setting szc_nic_ring_setting = {
 	.kind = "rx-ring", .what = "receive ring", .rounds = true, .read = read_ring, .write = write_ring};
 const struct szc_nic_setting szc_nic_ntuple_setting = {
-	.kind = "ntuple", .what = "ntuple filters", .read = read_ntuple, .write = write_ntuple};
+	.kind = "ntuple", .what = "ntuple filters", .flushes = true, .read = read_ntuple, .write = write_ntuple};
 const struct szc_nic_setting szc_nic_rss_setting = {
 	.kind = "rss",
 	.what = "RSS table",

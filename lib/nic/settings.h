@@ -12,6 +12,7 @@ struct szc_nic_setting {
 	const char *kind; /* in the state file */
 	const char *what; /* for people */
 	bool rounds;      /* the NIC may take another value than it was given */
+	bool flushes;     /* putting it back deletes every rule of the NIC, whoever made it */
 
 	/*
 	 * The value that leaves it to the driver, where what is read may be the driver's own choice: NULL, there is no

@@ -205,11 +205,58 @@ static int put_back(struct szc_nic *nic, const struct szc_nic_setting *setting, 
 	return error;
 }
 
+/* *note says why a setting that takes the rules with it is left: somebody else has made one since. */
+static int spare_rules(struct szc_nic *nic, const struct szc_nic_state *state, const struct szc_nic_setting *setting,
+		       const char **note)
+{
+	struct szc_nic_filters filters;
+	int error = szc_nic_filters_read(nic, &filters);
+	size_t count = filters.count;
+
+	for (size_t i = 0; i < count && !*note; i++)
+		if (!szc_nic_step_rule_recorded(state, &filters.all[i]))
+			*note = "left as it is: rules that szc did not make would be deleted with it";
+	szc_nic_filters_free(&filters);
+	if (error)
+		return error == -EOPNOTSUPP ? 0
+					    : szc_nic_refused(nic, error, "cannot read the rules of %s", nic->ifname);
+	if (!count || *note)
+		return 0;
+	return szc_nic_fail(nic, -EBUSY, "rules that szc made are still on %s: the %s stay as they are until they go",
+			    nic->ifname, setting->what);
+}
+
+/* The NIC has what the newest step of the kind gave it. */
+static int take_back(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_setting *setting,
+		     const struct szc_nic_step *step, const char *present)
+{
+	char *value = NULL, *noted = NULL;
+	const char *note = NULL;
+	int error = without(nic, state, setting, step, false, &value);
+	bool differs = !error && strcmp(value, present) != 0;
+
+	if (error)
+		error = szc_nic_refused(nic, error, "cannot tell what the %s of %s was", setting->what, nic->ifname);
+	if (!error && differs && setting->released)
+		error = setting->released(nic, step->queue);
+	if (!error && differs && setting->flushes)
+		error = spare_rules(nic, state, setting, &note);
+	if (!error && differs && !note)
+		error = put_back(nic, setting, value);
+	if (!error && without(nic, state, setting, step, true, &noted))
+		error = no_memory(nic);
+	if (!error && differs)
+		error = tell(nic, setting, step->queue, present, note ? present : value, note);
+	free(value);
+	free(noted);
+	return error;
+}
+
 static int undo_setting(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_setting *setting,
 			struct szc_nic_step *step)
 {
 	const struct szc_nic_step *last = newest(state, step->kind);
-	char *present = NULL, *value = NULL, *noted = NULL;
+	char *present = NULL;
 	int error = setting->read(nic, &present);
 
 	if (error)
@@ -220,26 +267,13 @@ static int undo_setting(struct szc_nic *nic, struct szc_nic_state *state, const 
 			error = tell(nic, setting, step->queue, present, present,
 				     "left as it is: it is not what was set, so somebody else set it since");
 	} else {
-		error = without(nic, state, setting, step, false, &value);
-		if (error)
-			error = szc_nic_refused(nic, error, "cannot tell what the %s of %s was", setting->what,
-						nic->ifname);
-		if (!error && strcmp(value, present) != 0 && setting->released)
-			error = setting->released(nic, step->queue);
-		if (!error && strcmp(value, present) != 0)
-			error = put_back(nic, setting, value);
-		if (!error && without(nic, state, setting, step, true, &noted))
-			error = no_memory(nic);
-		if (!error && strcmp(value, present) != 0)
-			error = tell(nic, setting, step->queue, present, value, NULL);
+		error = take_back(nic, state, setting, step, present);
 	}
 	if (!error) {
 		szc_nic_state_remove(state, step);
 		error = szc_nic_state_save(nic, state);
 	}
 	free(present);
-	free(value);
-	free(noted);
 	return error;
 }
 
@@ -276,6 +310,19 @@ bool szc_nic_step_rule_parse(const char *after, int *slot, struct szc_nic_filter
 		return false;
 	filter->spec.location = (uint32_t)number;
 	return true;
+}
+
+bool szc_nic_step_rule_recorded(const struct szc_nic_state *state, const struct szc_nic_filter *filter)
+{
+	struct szc_nic_filter of;
+	int slot;
+
+	for (size_t i = 0; i < state->count; i++)
+		if (!strcmp(state->steps[i].kind, SZC_NIC_RULE_KIND) &&
+		    szc_nic_step_rule_parse(state->steps[i].after, &slot, &of) && szc_nic_filter_same(&of, filter) &&
+		    (slot == SZC_NIC_SLOT_ANY || (unsigned)slot == filter->spec.location))
+			return true;
+	return false;
 }
 
 static int tell_rule(struct szc_nic *nic, const struct szc_nic_filter *filter, bool added, const char *note)

@@ -33,6 +33,9 @@ int szc_nic_step_rule(struct szc_nic *nic, struct szc_nic_state *state, struct s
 /* A rule's step, as it is recorded: its slot, SZC_NIC_SLOT_ANY while it was only planned, and what it says. */
 bool szc_nic_step_rule_parse(const char *after, int *slot, struct szc_nic_filter *filter);
 
+/* Whether a rule that the NIC has is one that a step stands for. */
+bool szc_nic_step_rule_recorded(const struct szc_nic_state *state, const struct szc_nic_filter *filter);
+
 /* On success the step is gone from the state. */
 int szc_nic_step_undo(struct szc_nic *nic, struct szc_nic_state *state, struct szc_nic_step *step);
 

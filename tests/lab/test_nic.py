@@ -269,6 +269,28 @@ def case_what_others_changed():
     must("ethtool", "-X", NEAR.name, "default")
 
 
+def case_rules_of_others():
+    """Ntuple filters that szc turned on stay on for a rule that somebody made since: turned off they lose it."""
+    must("ethtool", "-K", NEAR.name, "ntuple", "off")
+    try:
+        said = changes(szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--port", PORT))
+        check(said["ntuple filters"] == ("off", "on"), said)
+        must("ethtool", "-N", NEAR.name, "flow-type", "tcp4", "dst-port", 22, "action", 2)
+        slots = list(rules())
+        said = szc_nic("restore", NEAR.name)
+        notes = {change["what"]: change["note"] for change in said["changes"] if change["note"]}
+        check("rules that szc did not make" in notes.get("ntuple filters", ""), said)
+        check(list(rules()) == slots and not shown()["on_record"], rules(), shown())
+        for slot in slots:
+            must("ethtool", "-N", NEAR.name, "delete", slot)
+        must("ethtool", "-K", NEAR.name, "ntuple", "off")
+        szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--port", PORT)
+        said = changes(szc_nic("restore", NEAR.name))
+        check(said["ntuple filters"] == ("on", "off"), said)
+    finally:
+        must("ethtool", "-K", NEAR.name, "ntuple", "on")
+
+
 def refused(sentence, *args, status=7):
     before = everything()
     said = szc_nic("prepare", NEAR.name, *args, status=status)
@@ -443,6 +465,7 @@ def main():
     cases.add("prepare sets, reads back and says; restore undoes to the letter", case_prepare_and_restore)
     cases.add("a threshold that was set comes back", case_threshold)
     cases.add("what others changed since is left alone", case_what_others_changed)
+    cases.add("ntuple filters stay on for rules of others", case_rules_of_others)
     cases.add("what stands in the way is named, and nothing is changed", case_in_the_way)
     cases.add("without privilege", case_without_privilege)
     cases.add("while the port is down", case_down)

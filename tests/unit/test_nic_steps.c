@@ -20,7 +20,7 @@ enum {
 /* ------------------------------------------------------------------------------------------------ the NIC */
 
 static struct {
-	char split[8], ring[16], rss[64];
+	char split[8], ring[16], ntuple[8], rss[64];
 	int refuse; /* the next writes fail with it */
 	bool deaf;  /* writes are taken and do nothing */
 	int writes;
@@ -75,6 +75,21 @@ static int write_ring(struct szc_nic *nic, const char *text)
 	return take(device.ring, sizeof(device.ring), rounded);
 }
 
+static int read_ntuple(struct szc_nic *nic, char **text)
+{
+	(void)nic;
+	return give(text, device.ntuple);
+}
+
+/* As the kernel has drivers do it. */
+static int write_ntuple(struct szc_nic *nic, const char *text)
+{
+	(void)nic;
+	if (!strcmp(text, "off"))
+		memset(device.used, 0, sizeof(device.used));
+	return take(device.ntuple, sizeof(device.ntuple), text);
+}
+
 static int read_rss(struct szc_nic *nic, char **text)
 {
 	(void)nic;
@@ -107,13 +122,15 @@ const struct szc_nic_setting szc_nic_split_setting = {
 	.kind = "split", .what = "split", .natural = "unknown", .read = read_split, .write = write_split};
 const struct szc_nic_setting szc_nic_ring_setting = {
 	.kind = "rx-ring", .what = "ring", .rounds = true, .read = read_ring, .write = write_ring};
+const struct szc_nic_setting szc_nic_ntuple_setting = {
+	.kind = "ntuple", .what = "filters", .flushes = true, .read = read_ntuple, .write = write_ntuple};
 const struct szc_nic_setting szc_nic_rss_setting = {
 	.kind = "rss", .what = "RSS table", .read = read_rss, .write = write_rss, .spare = spare_rss};
 
 const struct szc_nic_setting *szc_nic_setting_find(const char *kind)
 {
 	static const struct szc_nic_setting *const all[] = {&szc_nic_split_setting, &szc_nic_ring_setting,
-							    &szc_nic_rss_setting};
+							    &szc_nic_ntuple_setting, &szc_nic_rss_setting};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (!strcmp(all[i]->kind, kind))
@@ -203,6 +220,7 @@ static int make(void **given)
 	memset(&device, 0, sizeof(device));
 	strcpy(device.split, "unknown");
 	strcpy(device.ring, "512");
+	strcpy(device.ntuple, "off");
 	strcpy(device.rss, "default");
 	device.picks_slots = true;
 	strcpy(scene->folder, "/tmp/szc-nic-XXXXXX");
@@ -576,6 +594,47 @@ static void planned_rules_are_found(void **given)
 	assert_true(device.used[1]);
 }
 
+/* Turning the filters off would take every rule with it. */
+static void filters_stay_on_while_there_are_rules_of_others(void **given)
+{
+	struct scene *scene = *given;
+
+	assert_int_equal(set(scene, &szc_nic_ntuple_setting, "on", 1), 0);
+	assert_int_equal(steer(scene, 4433, 1), 3);
+	foreign(0, 80, 2);
+	assert_int_equal(undo_all(scene), 0);
+	assert_true(device.used[0] && !device.used[3]);
+	assert_string_equal(device.ntuple, "on");
+	told(&scene->nic, 1, "filters", "on", "on");
+	assert_non_null(strstr(szc_nic_change(&scene->nic, 1)->note, "rules that szc did not make"));
+	assert_int_equal(scene->state.count, 0);
+	/* None but ours: as it was. */
+	device.used[0] = false;
+	strcpy(device.ntuple, "off");
+	assert_int_equal(set(scene, &szc_nic_ntuple_setting, "on", 1), 0);
+	assert_int_equal(steer(scene, 4433, 1), 3);
+	assert_int_equal(undo_all(scene), 0);
+	assert_string_equal(device.ntuple, "off");
+	assert_null(szc_nic_change(&scene->nic, 1)->note);
+}
+
+/* Of a handle that did not ask for the filters, or one whose removal failed. */
+static void filters_stay_on_record_while_there_are_rules_of_ours(void **given)
+{
+	struct scene *scene = *given;
+
+	assert_int_equal(set(scene, &szc_nic_ntuple_setting, "on", 1), 0);
+	scene->nic.token = 2;
+	assert_int_equal(steer(scene, 4433, 1), 3);
+	scene->nic.token = 1;
+	assert_int_equal(szc_nic_steps_undo(&scene->nic, &scene->state, 0, false), -EBUSY);
+	assert_non_null(strstr(scene->nic.error_text, "rules that szc made are still on eth7"));
+	assert_true(device.used[3]);
+	assert_int_equal(scene->state.count, 2);
+	assert_int_equal(undo_all(scene), 0);
+	assert_string_equal(device.ntuple, "off");
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make, drop)
 
 int main(void)
@@ -598,6 +657,8 @@ int main(void)
 		TEST(a_rule_that_is_not_ours_stays),
 		TEST(a_rule_of_two_handles_goes_with_the_second),
 		TEST(planned_rules_are_found),
+		TEST(filters_stay_on_while_there_are_rules_of_others),
+		TEST(filters_stay_on_record_while_there_are_rules_of_ours),
 	};
 
 	return cmocka_run_group_tests_name("nic_steps", tests, NULL, NULL);
