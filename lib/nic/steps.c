@@ -50,6 +50,24 @@ int szc_nic_step_plan(struct szc_nic *nic, const struct szc_nic_setting *setting
 	return *value ? 0 : -ENOMEM;
 }
 
+/* Processes that prepare a queue and end, as szc-nic does, hold it once for all of them. */
+static void forget_dead_holds(const struct szc_nic *nic, struct szc_nic_state *state, const char *kind, unsigned queue)
+{
+	bool held = false;
+
+	for (size_t i = 0; i < state->count;) {
+		struct szc_nic_step *step = &state->steps[i];
+		bool dead = !strcmp(step->kind, kind) && step->queue == queue && szc_nic_step_dead(nic, step);
+
+		if (dead && held && !strcmp(step->before, step->after)) {
+			szc_nic_state_remove(state, step);
+			continue;
+		}
+		held |= dead;
+		i++;
+	}
+}
+
 /* It has the value already. Whoever made it so must not take it away while we rely on it. */
 static int hold(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_setting *setting,
 		const char *value, unsigned queue)
@@ -62,7 +80,7 @@ static int hold(struct szc_nic *nic, struct szc_nic_state *state, const struct s
 		if (strcmp(state->steps[i].kind, setting->kind) != 0)
 			continue;
 		held = true;
-		if (state->steps[i].queue == queue)
+		if (state->steps[i].queue == queue && szc_nic_step_mine(nic, &state->steps[i]))
 			return 0;
 	}
 	/* The kernel asks for a split that was set, and answers with one that the driver chose by itself, too. */
@@ -74,6 +92,7 @@ static int hold(struct szc_nic *nic, struct szc_nic_state *state, const struct s
 	}
 	if (!held)
 		return 0;
+	forget_dead_holds(nic, state, setting->kind, queue);
 	step = szc_nic_state_add(nic, state, setting->kind, queue, value, value);
 	if (!step)
 		return full(nic);

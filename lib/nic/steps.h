@@ -18,7 +18,7 @@
 
 /*
  * Gives a setting the value that a queue needs; `wanted` is NULL for settings that spare the queue. Where it has it
- * already nothing happens, but that it is held if another queue's step made it so.
+ * already nothing happens, but that it is held if a step made it so that is not this handle's for this queue.
  */
 int szc_nic_step_set(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_setting *setting,
 		     const char *wanted, unsigned queue);

@@ -431,9 +431,11 @@ static void holders_are_told_apart(void **unused)
 	step.pid = child;
 	step.start = szc_nic_process_start(child);
 	assert_true(szc_nic_step_foreign(&nic, &step));
+	assert_false(szc_nic_step_dead(&nic, &step));
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	assert_false(szc_nic_step_foreign(&nic, &step));
+	assert_true(szc_nic_step_dead(&nic, &step));
 	free(nic.state_file);
 }
 

@@ -389,6 +389,50 @@ static void queues_leave_in_any_order(void **given)
 	}
 }
 
+/* A server that is restarted: the old one leaves when the new one has prepared the queue, and it stays prepared. */
+static void a_queue_changes_hands(void **given)
+{
+	struct scene *scene = *given;
+
+	for (uint64_t token = 1; token <= 3; token++) {
+		scene->nic.token = token;
+		assert_int_equal(set(scene, &szc_nic_split_setting, "on", 1), 0);
+		assert_int_equal(set(scene, &szc_nic_rss_setting, NULL, 1), 0);
+		assert_int_equal(set(scene, &szc_nic_rss_setting, NULL, 1), 0);
+		if (token == 1)
+			continue;
+		scene->nic.token = token - 1;
+		assert_int_equal(szc_nic_steps_undo(&scene->nic, &scene->state, 0, false), 0);
+		assert_string_equal(device.split, "on");
+		assert_string_equal(device.rss, "0,2,2,3,0,3,2,3");
+		assert_int_equal(scene->state.count, 2);
+	}
+	assert_int_equal(undo_all(scene), 0);
+	assert_string_equal(device.split, "unknown");
+	assert_string_equal(device.rss, "default");
+}
+
+/* szc-nic prepare, run at every start of something: the record does not fill up. */
+static void the_dead_hold_a_queue_once(void **given)
+{
+	struct scene *scene = *given;
+	uint64_t start = scene->nic.start;
+
+	for (uint64_t i = 0; i < SZC_NIC_STATE_STEPS; i++) {
+		scene->nic.token = i;
+		scene->nic.start = start + 1 + i;
+		assert_int_equal(set(scene, &szc_nic_split_setting, "on", 1), 0);
+		assert_true(scene->state.count <= 2);
+	}
+	scene->nic.start = start;
+	scene->nic.token = SZC_NIC_STATE_STEPS;
+	assert_int_equal(set(scene, &szc_nic_split_setting, "on", 1), 0);
+	assert_int_equal(szc_nic_steps_undo(&scene->nic, &scene->state, 0, false), 0);
+	assert_string_equal(device.split, "on");
+	assert_int_equal(undo_all(scene), 0);
+	assert_string_equal(device.split, "unknown");
+}
+
 static void a_refusal_leaves_no_trace(void **given)
 {
 	struct scene *scene = *given;
@@ -646,6 +690,8 @@ int main(void)
 		TEST(what_others_changed_since_is_left_alone),
 		TEST(what_was_put_back_already_is_not_told),
 		TEST(queues_leave_in_any_order),
+		TEST(a_queue_changes_hands),
+		TEST(the_dead_hold_a_queue_once),
 		TEST(a_refusal_leaves_no_trace),
 		TEST(a_setting_that_does_not_stick_is_a_failure),
 		TEST(what_the_nic_rounded_is_undone_all_the_same),
