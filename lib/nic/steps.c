@@ -128,11 +128,16 @@ static int change(struct szc_nic *nic, struct szc_nic_state *state, const struct
 	step->done = !error;
 	if (!error)
 		error = szc_nic_state_save(nic, state);
-	if (!error && strcmp(now, value) != 0 && !(setting->rounds && strcmp(now, present) != 0))
+	if (!error && strcmp(now, value) != 0 && !setting->rounds)
 		error = szc_nic_fail(nic, -EIO, "%s was told to set its %s to %.80s, and has %.80s", nic->ifname,
 				     setting->what, value, now);
-	if (!error)
+	if (!error && !strcmp(now, present)) {
+		/* The NIC rounded to what it had. */
+		szc_nic_state_remove(state, step);
+		error = szc_nic_state_save(nic, state) ?: hold(nic, state, setting, present, queue);
+	} else if (!error) {
 		error = tell(nic, setting, queue, present, now, NULL);
+	}
 	free(now);
 	return error;
 }

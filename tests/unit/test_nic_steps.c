@@ -467,8 +467,20 @@ static void what_the_nic_rounded_is_undone_all_the_same(void **given)
 	device.rounds_up = true;
 	assert_int_equal(set(scene, &szc_nic_ring_setting, "100", 1), 0);
 	told(&scene->nic, 0, "ring", "512", "128");
+	/* Again, by the same handle and by another: as it is. */
+	szc_nic_forget_changes(&scene->nic);
+	assert_int_equal(set(scene, &szc_nic_ring_setting, "100", 1), 0);
+	assert_int_equal(scene->state.count, 1);
+	scene->nic.token = 2;
+	assert_int_equal(set(scene, &szc_nic_ring_setting, "100", 1), 0);
+	assert_null(szc_nic_change(&scene->nic, 0));
+	assert_int_equal(scene->state.count, 2);
 	assert_int_equal(undo_all(scene), 0);
 	assert_string_equal(device.ring, "512");
+	/* Nobody's step made it so: nothing to be undone. */
+	strcpy(device.ring, "128");
+	assert_int_equal(set(scene, &szc_nic_ring_setting, "100", 1), 0);
+	assert_int_equal(scene->state.count, 0);
 }
 
 static void what_cannot_be_undone_stays_on_record(void **given)
