@@ -79,7 +79,8 @@ static const struct argp_option server_options[] = {
 	{"ifname", KEY_IFNAME, "NAME", 0,
 	 "Receive through a queue of this NIC, which then writes into our memory itself", 2},
 	{"queue", KEY_QUEUE, "N", 0,
-	 "... through this queue, from 0 on. It is prepared, our port is steered to it, and both is undone at the end",
+	 "... through this queue, from 0 on. It is prepared, our address and port are steered to it, and all is undone at "
+	 "the end",
 	 2},
 	{0},
 };

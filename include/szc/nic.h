@@ -121,7 +121,7 @@ struct szc_nic_flow {
 /*
  * Steers a flow to a queue and returns the rule's number (its slot), which is 0 or positive. A rule that does the same
  * and is there already is taken as it is, and stays when ours go. The queue should have its memory by now: traffic
- * comes at once.
+ * comes at once. Ntuple filters that are off are turned on, which is a step on record like the rule.
  * Errors: SZC_E_OPTION, -EEXIST (the flow is steered elsewhere), -ENOSPC (no free slot), -EPERM, -EOPNOTSUPP.
  */
 SZC_API int szc_nic_steer(struct szc_nic *nic, const struct szc_nic_flow *flow, unsigned queue);

@@ -416,14 +416,70 @@ def case_receiver():
     queue = nic["queues"][QUEUE]
     check(queue["memory"] == "io_uring" and queue["rx_buf_len"] and not queue["in_rss"] and queue["pools"], queue)
     check([other["memory"] for other in nic["queues"]].count("pool") == CHANNELS - 1, nic["queues"])
-    steered = [rule for rule in nic["rules"] if rule["ours"] and rule["queue"] == QUEUE]
-    check(len(steered) == 2 and all(f":{server.port} " in rule["rule"] for rule in steered), nic["rules"])
+    steered = [rule["rule"] for rule in nic["rules"] if rule["ours"]]
+    check(steered == [f"tcp4 *:* {server.address} queue {QUEUE}"], nic["rules"])
     said = szc_nic("prepare", NEAR.name, "--queue", QUEUE, status=7)
     check(f"queue {QUEUE} of {NEAR.name} is in use already, by io_uring" in said["error"], said)
     said = szc_nic("restore", NEAR.name, status=7)
     check(f"process {server.pid} still uses queue {QUEUE}" in said["error"], said)
     server.stop()
     check(everything() == before and not shown()["on_record"], "not as it was", shown())
+
+
+def listens(place, *args):
+    """A server on the queue that listens at a place, and the rules that it made."""
+    port_file = scratch(".port")
+    server = Zcrx([ZCRX_TLS, "recv", "--ifname", NEAR.name, "--queue", QUEUE, "--listen", place, "--cert", NIC.cert,
+                   "--key", NIC.key, "--port-file", port_file, *args])
+    wait_until(lambda: os.path.exists(port_file) or not server.running(), "zcrx-tls does not listen", HANDSHAKE)
+    return server, sorted(rule["rule"] for rule in shown()["rules"] if rule["ours"])
+
+
+def case_filters_off():
+    """Ntuple filters that are off are turned on for a receiver, and off again."""
+    must("ethtool", "-K", NEAR.name, "ntuple", "off")
+    try:
+        before = everything()
+        server = NicServer("recv", "--backend", "zcrx")
+        check([rule["ours"] for rule in shown()["rules"]] == [True], shown()["rules"])
+        server.stop()
+        check(everything() == before and not shown()["on_record"], "not as it was", shown())
+    finally:
+        must("ethtool", "-K", NEAR.name, "ntuple", "on")
+
+
+def case_listeners():
+    """Only what the listener takes is steered."""
+    four, six = NEAR.address(4), NEAR.address(6)
+    both = [f"tcp4 *:* *:{PORT} queue {QUEUE}", f"tcp6 *:* *:{PORT} queue {QUEUE}"]
+    for place, expected in ((f"[{six}]:{PORT}", [f"tcp6 *:* [{six}]:{PORT} queue {QUEUE}"]),
+                            (f"[::ffff:{four}]:{PORT}", [f"tcp4 *:* {four}:{PORT} queue {QUEUE}"]),
+                            (f"0.0.0.0:{PORT}", both[:1]), (f":{PORT}", both), (f"[::]:{PORT}", both)):
+        server, steered = listens(place, "--backend", "zcrx")
+        check(steered == expected, place, steered)
+        server.child.send_signal(signal.SIGTERM)
+        server.finish(DONE, seconds=120)
+        check(not rules(), rules())
+
+
+def case_steered_elsewhere():
+    """A rule of somebody else's has the traffic: --backend zcrx fails, auto goes on without the queue and says so."""
+    must("ethtool", "-N", NEAR.name, "flow-type", "tcp4", "dst-ip", NEAR.address(4), "dst-port", PORT, "action", 2)
+    slot = max(rules())
+    before = everything()
+    try:
+        server, _ = listens(f"{NEAR.address(4)}:{PORT}", "--backend", "zcrx")
+        server.finish(7, seconds=120)
+        check(f"rule {slot} of {NEAR.name}" in "".join(server.tail()), server.tail())
+        check(everything() == before and not shown()["on_record"], "not as it was", shown())
+        server, steered = listens(f"{NEAR.address(4)}:{PORT}", "--json")
+        check(not steered and everything() == before and not shown()["on_record"], steered, shown())
+        server.child.send_signal(signal.SIGTERM)
+        server.finish(DONE, seconds=120)
+        check("going on without the NIC's queue: rule" in "".join(server.tail()), server.tail())
+        check(server.json()["backend"] != "zcrx", server.json())
+    finally:
+        must("ethtool", "-N", NEAR.name, "delete", slot)
 
 
 def case_wire():
@@ -474,6 +530,9 @@ def main():
     cases.add("two holders leave in either order", case_two_holders)
     cases.add("a holder that died is cleaned up after", case_dead_holder)
     cases.add("a queue that receives", case_receiver)
+    cases.add("a receiver where ntuple filters are off", case_filters_off)
+    cases.add("a receiver's address decides what is steered", case_listeners)
+    cases.add("a receiver whose traffic is steered elsewhere", case_steered_elsewhere)
     cases.add("the wire", case_wire)
     cases.add("a pair", case_pair)
     cases.run()
