@@ -12,8 +12,9 @@
  * off, stay on while there is one. Handles of several processes may work on one NIC at once; the state file
  * is locked for the length of each call, and a setting that two of them rely on goes back when the last one leaves.
  *
- * One thing cannot be told from outside: whether a split that is off was set so or is the driver's own choice. It goes
- * back to the driver's choice, if that is off.
+ * One thing cannot be told from outside: whether a split was set or is the driver's own choice, which the kernel does not
+ * take for one that is on. One that is on already is set once more, which is a step on record, too; and on the way back a
+ * split goes to the driver's choice, if that is what it was.
  *
  * Settings go through ethtool's generic netlink (Documentation/netlink/specs/ethtool.yaml of Linux), queues are read from
  * the family "netdev" (netdev.yaml), rules go through the ioctl ETHTOOL_SRXCLSRLINS, for which there is no netlink yet.
@@ -82,7 +83,7 @@ struct szc_nic_change {
 	const char *what;   /* "header/data split", "RSS table", "rule", ... */
 	const char *before; /* what it was before the call ("none" for a rule) */
 	const char *after;  /* what it is now */
-	const char *note;   /* why something was left as it is; NULL where it was changed */
+	const char *note;   /* why something was left as it is, or looks so; NULL where it was changed */
 	unsigned queue;     /* for which queue it was done */
 	int holder;         /* the process that did it */
 };

@@ -50,6 +50,22 @@ int szc_nic_step_plan(struct szc_nic *nic, const struct szc_nic_setting *setting
 	return *value ? 0 : -ENOMEM;
 }
 
+static struct szc_nic_step *newest(struct szc_nic_state *state, const char *kind)
+{
+	struct szc_nic_step *found = NULL;
+
+	for (size_t i = 0; i < state->count; i++)
+		if (!strcmp(state->steps[i].kind, kind))
+			found = &state->steps[i];
+	return found;
+}
+
+bool szc_nic_step_firms(struct szc_nic_state *state, const struct szc_nic_setting *setting, const char *present,
+			const char *value)
+{
+	return setting->natural && !strcmp(present, value) && !newest(state, setting->kind);
+}
+
 /* Processes that prepare a queue and end, as szc-nic does, hold it once for all of them. */
 static void forget_dead_holds(const struct szc_nic *nic, struct szc_nic_state *state, const char *kind, unsigned queue)
 {
@@ -73,24 +89,12 @@ static int hold(struct szc_nic *nic, struct szc_nic_state *state, const struct s
 		const char *value, unsigned queue)
 {
 	struct szc_nic_step *step;
-	bool held = false;
-	int error;
 
-	for (size_t i = 0; i < state->count; i++) {
-		if (strcmp(state->steps[i].kind, setting->kind) != 0)
-			continue;
-		held = true;
-		if (state->steps[i].queue == queue && szc_nic_step_mine(nic, &state->steps[i]))
+	for (size_t i = 0; i < state->count; i++)
+		if (!strcmp(state->steps[i].kind, setting->kind) && state->steps[i].queue == queue &&
+		    szc_nic_step_mine(nic, &state->steps[i]))
 			return 0;
-	}
-	/* The kernel asks for a split that was set, and answers with one that the driver chose by itself, too. */
-	if (!held && setting->natural) {
-		error = setting->write(nic, value);
-		return error ? szc_nic_refused(nic, error, "%s cannot set its %s to %s", nic->ifname, setting->what,
-					       value)
-			     : 0;
-	}
-	if (!held)
+	if (!newest(state, setting->kind))
 		return 0;
 	forget_dead_holds(nic, state, setting->kind, queue);
 	step = szc_nic_state_add(nic, state, setting->kind, queue, value, value);
@@ -131,7 +135,9 @@ static int change(struct szc_nic *nic, struct szc_nic_state *state, const struct
 	if (!error && strcmp(now, value) != 0 && !setting->rounds)
 		error = szc_nic_fail(nic, -EIO, "%s was told to set its %s to %.80s, and has %.80s", nic->ifname,
 				     setting->what, value, now);
-	if (!error && !strcmp(now, present)) {
+	if (!error && !strcmp(present, value)) {
+		error = tell(nic, setting, queue, present, now, SZC_NIC_FIRM_NOTE);
+	} else if (!error && !strcmp(now, present)) {
 		/* The NIC rounded to what it had. */
 		szc_nic_state_remove(state, step);
 		error = szc_nic_state_save(nic, state) ?: hold(nic, state, setting, present, queue);
@@ -150,7 +156,7 @@ int szc_nic_step_set(struct szc_nic *nic, struct szc_nic_state *state, const str
 
 	if (error)
 		szc_nic_refused(nic, error, "cannot read the %s of %s", setting->what, nic->ifname);
-	else if (!strcmp(present, value))
+	else if (!strcmp(present, value) && !szc_nic_step_firms(state, setting, present, value))
 		error = hold(nic, state, setting, value, queue);
 	else
 		error = change(nic, state, setting, present, value, queue);
@@ -190,14 +196,12 @@ static int without(struct szc_nic *nic, struct szc_nic_state *state, const struc
 	return error ? error : *value ? 0 : -ENOMEM;
 }
 
-static struct szc_nic_step *newest(struct szc_nic_state *state, const char *kind)
+static bool alone(const struct szc_nic_state *state, const struct szc_nic_step *step)
 {
-	struct szc_nic_step *found = NULL;
-
 	for (size_t i = 0; i < state->count; i++)
-		if (!strcmp(state->steps[i].kind, kind))
-			found = &state->steps[i];
-	return found;
+		if (&state->steps[i] != step && !strcmp(state->steps[i].kind, step->kind))
+			return false;
+	return true;
 }
 
 static int put_back(struct szc_nic *nic, const struct szc_nic_setting *setting, const char *value)
@@ -250,6 +254,16 @@ static int spare_rules(struct szc_nic *nic, const struct szc_nic_state *state, c
 			    nic->ifname, setting->what);
 }
 
+/* It was on before, too: set so, or by the driver's own choice, to which it is left again. */
+static int loosen(struct szc_nic *nic, const struct szc_nic_setting *setting, const char *value, const char **note)
+{
+	*note = "left to the driver again, if it chooses the same";
+	if (!setting->write(nic, setting->natural))
+		return put_back(nic, setting, value);
+	*note = "left firm: it cannot be left to the driver now";
+	return 0;
+}
+
 /* The NIC has what the newest step of the kind gave it. */
 static int take_back(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_setting *setting,
 		     const struct szc_nic_step *step, const char *present)
@@ -258,18 +272,21 @@ static int take_back(struct szc_nic *nic, struct szc_nic_state *state, const str
 	const char *note = NULL;
 	int error = without(nic, state, setting, step, false, &value);
 	bool differs = !error && strcmp(value, present) != 0;
+	bool firm = !error && !differs && setting->natural && alone(state, step);
 
 	if (error)
 		error = szc_nic_refused(nic, error, "cannot tell what the %s of %s was", setting->what, nic->ifname);
-	if (!error && differs && setting->released)
+	if (!error && (differs || firm) && setting->released)
 		error = setting->released(nic, step->queue);
 	if (!error && differs && setting->flushes)
 		error = spare_rules(nic, state, setting, &note);
-	if (!error && differs && !note)
+	if (!error && firm)
+		error = loosen(nic, setting, value, &note);
+	else if (!error && differs && !note)
 		error = put_back(nic, setting, value);
 	if (!error && without(nic, state, setting, step, true, &noted))
 		error = no_memory(nic);
-	if (!error && differs)
+	if (!error && (differs || firm))
 		error = tell(nic, setting, step->queue, present, note ? present : value, note);
 	free(value);
 	free(noted);

@@ -24,8 +24,9 @@ static struct {
 	int refuse; /* the next writes fail with it */
 	bool deaf;  /* writes are taken and do nothing */
 	int writes;
-	bool shows_off; /* where the split is left to it */
-	bool rounds_up; /* rings to the next 64 */
+	const char *choice; /* where the split is left to it; NULL: it does not tell */
+	bool no_way_back;   /* it takes no "unknown" */
+	bool rounds_up;     /* rings to the next 64 */
 	bool picks_slots;
 	bool wants_slots; /* ... but not for our kind of rule */
 	struct ethtool_rxnfc rules[SLOTS];
@@ -51,12 +52,14 @@ static int take(char *value, size_t size, const char *text)
 static int read_split(struct szc_nic *nic, char **text)
 {
 	(void)nic;
-	return give(text, device.shows_off && !strcmp(device.split, "unknown") ? "off" : device.split);
+	return give(text, device.choice && !strcmp(device.split, "unknown") ? device.choice : device.split);
 }
 
 static int write_split(struct szc_nic *nic, const char *text)
 {
 	(void)nic;
+	if (device.no_way_back && !strcmp(text, "unknown"))
+		return -EOPNOTSUPP;
 	return take(device.split, sizeof(device.split), text);
 }
 
@@ -299,15 +302,47 @@ static void what_is_set_goes_back(void **given)
 	assert_int_equal(scene->state.count, 0);
 }
 
-static void a_split_that_was_on_is_made_firm_and_stays(void **given)
+static void a_split_that_was_on_is_made_firm(void **given)
 {
 	struct scene *scene = *given;
 
-	strcpy(device.split, "on");
-	assert_int_equal(set(scene, &szc_nic_split_setting, "on", 1), 0);
+	device.choice = "on";
+	for (uint64_t token = 1; token <= 2; token++) {
+		scene->nic.token = token;
+		assert_int_equal(set(scene, &szc_nic_split_setting, "on", (unsigned)token), 0);
+		assert_string_equal(device.split, "on");
+	}
 	assert_int_equal(device.writes, 1);
+	told(&scene->nic, 0, "split", "on", "on");
+	assert_non_null(strstr(szc_nic_change(&scene->nic, 0)->note, "made firm"));
+	assert_null(szc_nic_change(&scene->nic, 1));
+	/* It is the driver's again when the last one leaves. */
+	scene->nic.token = 1;
+	assert_int_equal(szc_nic_steps_undo(&scene->nic, &scene->state, 0, false), 0);
+	assert_string_equal(device.split, "on");
+	assert_int_equal(undo_all(scene), 0);
+	assert_string_equal(device.split, "unknown");
+	assert_non_null(strstr(szc_nic_change(&scene->nic, 0)->note, "left to the driver again"));
 	assert_int_equal(scene->state.count, 0);
-	assert_null(szc_nic_change(&scene->nic, 0));
+}
+
+static void a_split_that_was_set_stays_on(void **given)
+{
+	struct scene *scene = *given;
+
+	/* The driver would choose otherwise. */
+	strcpy(device.split, "on");
+	device.choice = "off";
+	assert_int_equal(set(scene, &szc_nic_split_setting, "on", 1), 0);
+	assert_int_equal(undo_all(scene), 0);
+	assert_string_equal(device.split, "on");
+	/* It is not asked for its choice. */
+	device.no_way_back = true;
+	assert_int_equal(set(scene, &szc_nic_split_setting, "on", 1), 0);
+	assert_int_equal(undo_all(scene), 0);
+	assert_string_equal(device.split, "on");
+	assert_non_null(strstr(szc_nic_change(&scene->nic, 0)->note, "left firm"));
+	assert_int_equal(scene->state.count, 0);
 }
 
 /* "off" can be the driver's own choice: it goes back to that, and is not made firm. */
@@ -315,13 +350,13 @@ static void a_split_goes_back_to_the_drivers_choice(void **given)
 {
 	struct scene *scene = *given;
 
-	device.shows_off = true;
+	device.choice = "off";
 	assert_int_equal(set(scene, &szc_nic_split_setting, "on", 1), 0);
 	told(&scene->nic, 0, "split", "off", "on");
 	assert_int_equal(undo_all(scene), 0);
 	assert_string_equal(device.split, "unknown");
 	/* A driver that would choose otherwise is told. */
-	device.shows_off = false;
+	device.choice = NULL;
 	strcpy(device.split, "off");
 	assert_int_equal(set(scene, &szc_nic_split_setting, "on", 1), 0);
 	assert_int_equal(undo_all(scene), 0);
@@ -697,7 +732,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_set_goes_back),
-		TEST(a_split_that_was_on_is_made_firm_and_stays),
+		TEST(a_split_that_was_on_is_made_firm),
+		TEST(a_split_that_was_set_stays_on),
 		TEST(a_split_goes_back_to_the_drivers_choice),
 		TEST(what_others_changed_since_is_left_alone),
 		TEST(what_was_put_back_already_is_not_told),
