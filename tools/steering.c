@@ -29,6 +29,7 @@ int steering_prepare(struct steering *steering, const struct options *options, s
 	struct szc_nic_options nic_options = {
 		.size = sizeof(nic_options),
 		.ifname = options->ifname,
+		.state_file = options->state_file,
 		.error = sentence,
 		.error_size = sizeof(sentence),
 	};
