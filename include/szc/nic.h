@@ -85,7 +85,7 @@ struct szc_nic_change {
 	const char *after;  /* what it is now */
 	const char *note;   /* why something was left as it is, or looks so; NULL where it was changed */
 	unsigned queue;     /* for which queue it was done */
-	int holder;         /* the process that did it */
+	int holder;         /* the process that did it; 0: none */
 };
 
 /*
@@ -211,7 +211,8 @@ struct szc_nic_rule {
 
 /*
  * Reads everything, at the price of some dozen system calls; the answers stay as they are until the next look. 0, or
- * the error of what could not be read though the NIC has it. What it does not have is said so in the members.
+ * the error of what could not be read though the NIC has it. What it does not have is said so in the members. A state file
+ * that cannot be read hides who did what, and no more: it is the one change then, "state file", with the reason as its note.
  */
 SZC_API int szc_nic_look(struct szc_nic *nic, const struct szc_nic_info **info);
 

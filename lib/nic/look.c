@@ -158,6 +158,22 @@ static int look(struct szc_nic *nic, const struct szc_nic_state *state, struct s
 	return error;
 }
 
+/* The NIC is as it is, also where the record cannot be read: that is told, and nothing is known to be ours. */
+static int look_at_record(struct szc_nic *nic, struct szc_nic_state *state)
+{
+	int error = szc_nic_state_peek(nic, state);
+	struct szc_nic_change change = {
+		.what = "state file",
+		.before = nic->state_file,
+		.after = nic->state_file,
+		.note = nic->error_text,
+	};
+
+	if (!error || error == -ENOMEM)
+		return error;
+	return szc_nic_tell(nic, &change) ? szc_nic_fail(nic, -ENOMEM, "out of memory") : 0;
+}
+
 int szc_nic_look(struct szc_nic *nic, const struct szc_nic_info **info)
 {
 	struct szc_nic_snapshot *snapshot = calloc(1, sizeof(*snapshot));
@@ -170,7 +186,7 @@ int szc_nic_look(struct szc_nic *nic, const struct szc_nic_info **info)
 	nic->snapshot = NULL;
 	if (!snapshot)
 		return szc_nic_fail(nic, -ENOMEM, "out of memory");
-	error = szc_nic_state_peek(nic, &state) ?: look(nic, &state, snapshot);
+	error = look_at_record(nic, &state) ?: look(nic, &state, snapshot);
 	szc_nic_state_close(nic, &state);
 	if (error) {
 		szc_nic_snapshot_free(snapshot);

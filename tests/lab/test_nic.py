@@ -313,6 +313,20 @@ def case_in_the_way():
     must("ethtool", "-L", NEAR.name, "combined", CHANNELS)
 
 
+def case_damaged_record():
+    """It hides who did what; the NIC is shown all the same, and nothing is changed."""
+    state = scratch(".state")
+    with open(state, "w", encoding="ascii") as out:
+        out.write("hello\n")
+    os.chmod(state, 0o600)
+    nic = szc_nic("show", NEAR.name, "--state", state)["interfaces"][0]
+    check(nic["rx_queues"] == CHANNELS and nic["rx_ring"] == ring(), nic)
+    check([change["what"] for change in nic["on_record"]] == ["state file"], nic["on_record"])
+    check("damaged" in nic["on_record"][0]["note"], nic["on_record"])
+    said = szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--state", state, status=6)
+    check("damaged" in said["error"] and set(table()) == set(range(CHANNELS)), said)
+
+
 def case_without_privilege():
     """Looking needs none; changing says what it needs."""
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
@@ -523,6 +537,7 @@ def main():
     cases.add("what others changed since is left alone", case_what_others_changed)
     cases.add("ntuple filters stay on for rules of others", case_rules_of_others)
     cases.add("what stands in the way is named, and nothing is changed", case_in_the_way)
+    cases.add("a damaged record", case_damaged_record)
     cases.add("without privilege", case_without_privilege)
     cases.add("while the port is down", case_down)
     cases.add("steering: by port and by 4-tuple, IPv4; foreign rules stay", case_steering, socket.AF_INET)
