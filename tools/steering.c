@@ -12,11 +12,6 @@
 /* The kernel gives a closed engine's queue back a moment later. */
 enum { TRIES = 50, NAP_NS = 20000000 };
 
-static void nap(void)
-{
-	nanosleep(&(struct timespec){0, NAP_NS}, NULL);
-}
-
 /* What the NIC or the kernel refuses is the system's fault, not the network's. */
 static int failed(struct failure *failure, int error, const char *sentence)
 {
@@ -45,7 +40,7 @@ int steering_prepare(struct steering *steering, const struct options *options, s
 		return failed(failure, error, sentence);
 	}
 	while ((error = szc_nic_prepare(steering->nic, &prepare)) == -EBUSY && tries--)
-		nap();
+		nanosleep(&(struct timespec){0, NAP_NS}, NULL);
 	if (!error)
 		return 0;
 	failed(failure, error, szc_nic_last_error(steering->nic));
@@ -140,13 +135,9 @@ void steering_end(struct steering *steering)
 
 void steering_restore(struct steering *steering)
 {
-	int error, tries = TRIES;
-
 	if (!steering->nic)
 		return;
-	while ((error = szc_nic_restore(steering->nic)) && tries--)
-		nap();
-	if (error)
+	if (szc_nic_restore(steering->nic))
 		fprintf(stderr, "zcrx-tls: the NIC is not all as it was: %s\n", szc_nic_last_error(steering->nic));
 	szc_nic_close(steering->nic);
 	steering->nic = NULL;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "queues.h"
 #include "rings.h"
 #include "rss.h"
@@ -10,6 +11,9 @@
 
 enum {
 	WANTS = 5,
+	/* The kernel gives a closed ring's queue back a moment later. */
+	FREE_TRIES = 50,
+	FREE_NAP_NS = 20000000,
 };
 
 struct want {
@@ -261,18 +265,32 @@ static int check_holders(struct szc_nic *nic, const struct szc_nic_state *state)
 	return 0;
 }
 
-static int restore(struct szc_nic *nic, bool all)
+/* *used: what is left waits for a queue. */
+static int restore_once(struct szc_nic *nic, bool all, bool *used)
 {
 	struct szc_nic_state state;
-	int error;
+	int error = szc_nic_state_open(nic, &state);
 
-	szc_nic_forget_changes(nic);
-	error = szc_nic_state_open(nic, &state);
+	*used = false;
 	if (!error && all)
 		error = check_holders(nic, &state);
-	if (!error)
+	if (!error) {
 		error = szc_nic_steps_undo(nic, &state, 0, all);
+		*used = error == -EBUSY;
+	}
 	szc_nic_state_close(nic, &state);
+	return error;
+}
+
+static int restore(struct szc_nic *nic, bool all)
+{
+	int error, tries = FREE_TRIES;
+	bool used;
+
+	szc_nic_forget_changes(nic);
+	/* Others get at the record between the tries. */
+	while ((error = restore_once(nic, all, &used)) && used && tries--)
+		nanosleep(&(struct timespec){0, FREE_NAP_NS}, NULL);
 	return error;
 }
 

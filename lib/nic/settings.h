@@ -25,7 +25,7 @@ struct szc_nic_setting {
 	int (*write)(struct szc_nic *nic, const char *text);
 	/* The value that spares a queue, made of another; NULL: the wanted value does not depend on the present one. */
 	int (*spare)(struct szc_nic *nic, const char *text, unsigned queue, char **spared);
-	/* Whether the queue no longer needs it: 0, or -EBUSY with a sentence. NULL: the kernel itself sees to that. */
+	/* Whether the queue no longer needs it: 0, or -EBUSY with a sentence. NULL: it does no harm. */
 	int (*released)(struct szc_nic *nic, unsigned queue);
 	/* Shorter, for people; NULL: as it is. */
 	char *(*summary)(const char *text);

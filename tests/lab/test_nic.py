@@ -440,6 +440,17 @@ def case_receiver():
     check(everything() == before and not shown()["on_record"], "not as it was", shown())
 
 
+def case_killed_receiver():
+    """Its queue is free a moment after it; szc-nic restore waits for that."""
+    before = everything()
+    server = NicServer("recv", "--backend", "zcrx")
+    server.child.kill()
+    server.child.wait()
+    szc_nic("restore", NEAR.name)
+    server.end()
+    check(everything() == before and not shown()["on_record"], "not as it was", shown())
+
+
 def listens(place, *args):
     """A server on the queue that listens at a place, and the rules that it made."""
     port_file = scratch(".port")
@@ -545,6 +556,7 @@ def main():
     cases.add("two holders leave in either order", case_two_holders)
     cases.add("a holder that died is cleaned up after", case_dead_holder)
     cases.add("a queue that receives", case_receiver)
+    cases.add("a receiver that was killed", case_killed_receiver)
     cases.add("a receiver where ntuple filters are off", case_filters_off)
     cases.add("a receiver's address decides what is steered", case_listeners)
     cases.add("a receiver whose traffic is steered elsewhere", case_steered_elsewhere)
