@@ -106,9 +106,11 @@ int szc_refusal_registration(struct szc_rx *rx, int error, unsigned ifindex)
 {
 	switch (-error) {
 	case EPERM:
-		return szc_rx_fail(rx, SZC_E_BACKEND,
-				   "zero-copy receive takes the capability CAP_NET_ADMIN, and a container's own is not "
-				   "enough: run as root, or setcap cap_net_admin+ep on the program");
+		return szc_rx_fail(
+			rx, SZC_E_BACKEND,
+			"zero-copy receive takes the capability CAP_NET_ADMIN, and a container's own is not "
+			"enough: run as root, or setcap cap_net_admin+ep on the program (which then prepares a "
+			"NIC with a state file of its own, as /run/szc is root's)");
 	case ENOMEM:
 		return szc_rx_fail(rx, SZC_E_BACKEND,
 				   "the kernel could not pin an area of %zu KiB: raise the limit of locked memory "

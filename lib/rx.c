@@ -176,6 +176,9 @@ static int try_backend(struct szc_rx *rx, const struct szc_backend_ops *ops)
 
 	rx->ops = ops;
 	rx->options = rx->given;
+	/* Others have an area of their own, which can be written. */
+	if (ops != &szc_backend_zcrx)
+		rx->options.dmabuf_fd = 0;
 	rx->receive_buffer = 0;
 	error = ops->derive(rx);
 	if (error)

@@ -277,14 +277,16 @@ static void serve(struct echoer *echoer)
 int echo(const struct options *options)
 {
 	struct echoer echoer = {.options = options, .summary = {.command = "echo", .what = "echoed"}};
+	bool listening;
 
 	progress_open(&echoer.progress, "echoed", 0);
-	if (!engine_open(&echoer.engine, SZC_TLS_SERVER, options, &echoer.failure)) {
+	listening = !engine_open(&echoer.engine, SZC_TLS_SERVER, options, &echoer.failure) &&
+		    !engine_listen(&echoer.engine, options, &echoer.failure);
+	if (echoer.engine.rx)
 		snprintf(echoer.summary.backend, sizeof(echoer.summary.backend), "%s",
 			 szc_rx_backend(echoer.engine.rx));
-		if (!engine_listen(&echoer.engine, options, &echoer.failure))
-			serve(&echoer);
-	}
+	if (listening)
+		serve(&echoer);
 	reap(&echoer, true);
 	if (echoer.engine.rx && !options->once)
 		szc_rx_trips(echoer.engine.rx, &echoer.summary.trips);

@@ -7,29 +7,59 @@
 #include "engine.h"
 #include "stop.h"
 
-/* The engine, on the NIC's queue if options name one. Without --backend=zcrx it runs without, too, and says so. */
-static int open_rx(struct engine *engine, const struct options *options, struct szc_rx_options *rx_options,
-		   struct failure *failure)
+/* Whether what failed about the NIC's queue lets us go on without it, which is said; else it is the failure. */
+static bool do_without(const struct options *options, const struct failure *why, struct failure *failure)
 {
-	struct failure unprepared = {0};
-	int error;
-
-	if (steering_prepare(&engine->steering, options, &unprepared)) {
-		if (options->backend != SZC_BACKEND_AUTO) {
-			*failure = unprepared;
-			return failure->exit_code;
-		}
-		fprintf(stderr, "zcrx-tls: going on without the NIC's queue: %s\n", unprepared.sentence);
-		rx_options->ifname = NULL;
+	if (options->backend != SZC_BACKEND_AUTO) {
+		*failure = *why;
+		return false;
 	}
-	error = szc_rx_open(&engine->rx, rx_options);
+	fprintf(stderr, "zcrx-tls: going on without the NIC's queue: %s\n", why->sentence);
+	return true;
+}
+
+/* `ifname` is NULL without a NIC. */
+static int open_rx(struct engine *engine, const struct options *options, const char *ifname, struct failure *failure)
+{
+	char sentence[512] = "";
+	struct szc_rx_options rx_options = {
+		.size = sizeof(rx_options),
+		.backend = options->backend,
+		.max_connections = options->max_connections,
+		.area_size = options->area_size,
+		.area_max = options->area_max,
+		.buffer_size = options->buffer_size,
+		.ifname = ifname,
+		.queue = options->queue,
+		.handshake_timeout = options->handshake_timeout,
+		.idle_timeout = options->idle_timeout,
+		.error = sentence,
+		.error_size = sizeof(sentence),
+	};
+	int error = szc_rx_open(&engine->rx, &rx_options);
+
 	if (error) {
 		engine->rx = NULL;
-		return failure_set_szc(failure, error, "cannot set up receive memory", rx_options->error);
+		return failure_set_szc(failure, error, "cannot set up receive memory", sentence);
 	}
 	if (options->verbose)
 		fputs(szc_rx_describe(engine->rx), stderr);
-	if (!rx_options->ifname || !strcmp(szc_rx_backend(engine->rx), "zcrx"))
+	return 0;
+}
+
+/* On the NIC's queue if options name one. */
+static int open_on_queue(struct engine *engine, const struct options *options, struct failure *failure)
+{
+	struct failure unprepared = {0};
+
+	if (!options->ifname)
+		return open_rx(engine, options, NULL, failure);
+	if (steering_prepare(&engine->steering, options, &unprepared))
+		return do_without(options, &unprepared, failure) ? open_rx(engine, options, NULL, failure)
+								 : failure->exit_code;
+	if (open_rx(engine, options, options->ifname, failure))
+		return failure->exit_code;
+	if (!strcmp(szc_rx_backend(engine->rx), "zcrx"))
 		return 0;
 	if (!options->verbose)
 		fprintf(stderr, "zcrx-tls: going on without the NIC's queue (-v tells why)\n");
@@ -40,20 +70,6 @@ static int open_rx(struct engine *engine, const struct options *options, struct 
 int engine_open(struct engine *engine, enum szc_tls_role role, const struct options *options, struct failure *failure)
 {
 	char sentence[512] = "";
-	struct szc_rx_options rx_options = {
-		.size = sizeof(rx_options),
-		.backend = options->backend,
-		.max_connections = options->max_connections,
-		.area_size = options->area_size,
-		.area_max = options->area_max,
-		.buffer_size = options->buffer_size,
-		.ifname = options->ifname,
-		.queue = options->queue,
-		.handshake_timeout = options->handshake_timeout,
-		.idle_timeout = options->idle_timeout,
-		.error = sentence,
-		.error_size = sizeof(sentence),
-	};
 	struct szc_tls_options tls_options = {
 		.size = sizeof(tls_options),
 		.role = role,
@@ -79,7 +95,7 @@ int engine_open(struct engine *engine, enum szc_tls_role role, const struct opti
 			error = SZC_E_OPTION;
 		return failure_set_szc(failure, error, "cannot set up TLS", sentence);
 	}
-	return open_rx(engine, options, &rx_options, failure);
+	return open_on_queue(engine, options, failure);
 }
 
 /* Written aside and renamed: who waits for the file never reads half a number. */
@@ -108,20 +124,45 @@ static int write_port_file(const char *path, unsigned port, struct failure *fail
 	return failure->exit_code;
 }
 
+static int start_listening(struct engine *engine, const struct options *options, struct failure *failure)
+{
+	int error = szc_rx_listen(engine->rx, options->listen, NULL, &engine->listener);
+
+	if (!error)
+		return 0;
+	engine->listener = NULL;
+	return failure_set_szc(failure, error, "cannot listen", szc_rx_last_error(engine->rx));
+}
+
+/* Gives the NIC's queue back, to which nothing would come, and begins anew without. */
+static int listen_without(struct engine *engine, const struct options *options, struct failure *failure)
+{
+	int error;
+
+	steering_end(&engine->steering);
+	error = szc_rx_close(engine->rx);
+	if (error)
+		return failure_set_szc(failure, error, "cannot leave the NIC's queue", szc_rx_last_error(engine->rx));
+	engine->rx = NULL;
+	engine->listener = NULL;
+	steering_restore(&engine->steering);
+	return open_rx(engine, options, NULL, failure) ?: start_listening(engine, options, failure);
+}
+
 int engine_listen(struct engine *engine, const struct options *options, struct failure *failure)
 {
 	const char *colon = strrchr(options->listen, ':');
+	struct failure unsteered = {0};
 	unsigned port;
-	int error;
 
-	error = szc_rx_listen(engine->rx, options->listen, NULL, &engine->listener);
-	if (error) {
-		engine->listener = NULL;
-		return failure_set_szc(failure, error, "cannot listen", szc_rx_last_error(engine->rx));
-	}
-	port = szc_listener_port(engine->listener);
-	if (steering_begin(&engine->steering, port, failure))
+	if (start_listening(engine, options, failure))
 		return failure->exit_code;
+	port = szc_listener_port(engine->listener);
+	if (steering_begin(&engine->steering, options->listen, port, &unsteered)) {
+		if (!do_without(options, &unsteered, failure) || listen_without(engine, options, failure))
+			return failure->exit_code;
+		port = szc_listener_port(engine->listener);
+	}
 	fprintf(stderr, "zcrx-tls: listening on %.*s:%u\n", colon ? (int)(colon - options->listen) : 0, options->listen,
 		port);
 	return options->port_file ? write_port_file(options->port_file, port, failure) : 0;

@@ -19,7 +19,10 @@ struct engine {
 /* Each: 0 or an exit code. engine_close() follows in every case. */
 int engine_open(struct engine *engine, enum szc_tls_role role, const struct options *options, struct failure *failure);
 
-/* Says on standard error where, and writes options->port_file. */
+/*
+ * Says on standard error where, and writes options->port_file. Where the NIC does not steer to us it is another engine
+ * afterwards, without the NIC.
+ */
 int engine_listen(struct engine *engine, const struct options *options, struct failure *failure);
 
 /* Waits for events as szc_rx_wait(); a signal and a time-out are 0 events. Negative: failed. */

@@ -26,6 +26,7 @@ enum key {
 	KEY_BACKEND,
 	KEY_IFNAME,
 	KEY_QUEUE,
+	KEY_STATE,
 	KEY_AREA_SIZE,
 	KEY_AREA_MAX,
 	KEY_BUFFER_SIZE,
@@ -79,8 +80,11 @@ static const struct argp_option server_options[] = {
 	{"ifname", KEY_IFNAME, "NAME", 0,
 	 "Receive through a queue of this NIC, which then writes into our memory itself", 2},
 	{"queue", KEY_QUEUE, "N", 0,
-	 "... through this queue, from 0 on. It is prepared, our port is steered to it, and both is undone at the end",
+	 "... through this queue, from 0 on. It is prepared, our address and port are steered to it, and all is undone at "
+	 "the end",
 	 2},
+	{"state", KEY_STATE, "FILE", 0,
+	 "Where the NIC's changes are on record (default: a file for each interface and namespace in /run/szc)", 2},
 	{0},
 };
 
@@ -258,7 +262,12 @@ static error_t parse_server(int key, char *arg, struct argp_state *state)
 		options->queue = parse_number(state, "queue", arg);
 		options->queue_given = true;
 		break;
+	case KEY_STATE:
+		options->state_file = arg;
+		break;
 	case ARGP_KEY_END:
+		if (options->state_file && !options->ifname)
+			argp_error(state, "--state goes with --ifname and --queue");
 		if (!options->ifname != !options->queue_given)
 			argp_error(state, "--ifname and --queue go together");
 		if (options->backend == SZC_BACKEND_ZCRX && !options->ifname)

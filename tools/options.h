@@ -19,7 +19,8 @@ struct options {
 	const char *alpn;
 	const char *ciphersuites;
 	const char *port_file;
-	const char *ifname; /* recv, echo: the NIC of `queue`; NULL: none */
+	const char *ifname;     /* recv, echo: the NIC of `queue`; NULL: none */
+	const char *state_file; /* ... where its changes are on record; NULL: the library's default */
 	unsigned queue;
 	bool queue_given;
 	enum szc_backend backend;

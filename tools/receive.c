@@ -288,13 +288,16 @@ static int prepare(struct receiver *receiver)
 	code = engine_open(&receiver->engine, SZC_TLS_SERVER, options, failure);
 	if (code)
 		return code;
-	snprintf(receiver->summary.backend, sizeof(receiver->summary.backend), "%s",
-		 szc_rx_backend(receiver->engine.rx));
 	if (options->once)
 		code = open_once_output(receiver);
 	else if (options->out)
 		code = output_check(options->out, failure);
-	return code ? code : engine_listen(&receiver->engine, options, failure);
+	if (!code)
+		code = engine_listen(&receiver->engine, options, failure);
+	if (receiver->engine.rx)
+		snprintf(receiver->summary.backend, sizeof(receiver->summary.backend), "%s",
+			 szc_rx_backend(receiver->engine.rx));
+	return code;
 }
 
 int receive(const struct options *options)

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <netdb.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 #include <szc/nic.h>
 #include <time.h>
 #include "steering.h"
@@ -8,9 +12,10 @@
 /* The kernel gives a closed engine's queue back a moment later. */
 enum { TRIES = 50, NAP_NS = 20000000 };
 
-static void nap(void)
+/* What the NIC or the kernel refuses is the system's fault, not the network's. */
+static int failed(struct failure *failure, int error, const char *sentence)
 {
-	nanosleep(&(struct timespec){0, NAP_NS}, NULL);
+	return failure_set(failure, error == SZC_E_OPTION ? EXIT_USAGE : EXIT_SYSTEM, "%s", sentence);
 }
 
 int steering_prepare(struct steering *steering, const struct options *options, struct failure *failure)
@@ -19,6 +24,7 @@ int steering_prepare(struct steering *steering, const struct options *options, s
 	struct szc_nic_options nic_options = {
 		.size = sizeof(nic_options),
 		.ifname = options->ifname,
+		.state_file = options->state_file,
 		.error = sentence,
 		.error_size = sizeof(sentence),
 	};
@@ -31,43 +37,107 @@ int steering_prepare(struct steering *steering, const struct options *options, s
 	error = szc_nic_open(&steering->nic, &nic_options);
 	if (error) {
 		steering->nic = NULL;
-		return failure_set_szc(failure, error, "cannot use the NIC", sentence);
+		return failed(failure, error, sentence);
 	}
 	while ((error = szc_nic_prepare(steering->nic, &prepare)) == -EBUSY && tries--)
-		nap();
+		nanosleep(&(struct timespec){0, NAP_NS}, NULL);
 	if (!error)
 		return 0;
-	failure_set_szc(failure, error, "cannot prepare the NIC", szc_nic_last_error(steering->nic));
+	failed(failure, error, szc_nic_last_error(steering->nic));
 	szc_nic_close(steering->nic);
 	steering->nic = NULL;
 	return failure->exit_code;
 }
 
-int steering_begin(struct steering *steering, unsigned port, struct failure *failure)
+/* As an IPv6 socket has it, ::ffff:10.0.0.1; on the wire it is IPv4. */
+static void unmap(struct sockaddr_storage *address)
 {
-	int error = steering->nic ? szc_nic_steer_port(steering->nic, (uint16_t)port, steering->queue) : 0;
+	struct sockaddr_in6 mapped;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)address;
 
-	return error ? failure_set_szc(failure, error, "cannot steer to the NIC's queue",
-				       szc_nic_last_error(steering->nic))
-		     : 0;
+	memcpy(&mapped, address, sizeof(mapped));
+	if (mapped.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&mapped.sin6_addr))
+		return;
+	*v4 = (struct sockaddr_in){.sin_family = AF_INET};
+	memcpy(&v4->sin_addr, &mapped.sin6_addr.s6_addr[12], sizeof(v4->sin_addr));
+}
+
+/* The address in "ADDR:PORT"; of no family where there is none, or the name of a host, which can have many. */
+static void parse_address(const char *listen, struct sockaddr_storage *address)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *found;
+	const char *colon = strrchr(listen, ':');
+	size_t length = colon ? (size_t)(colon - listen) : 0;
+	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 2];
+
+	*address = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+	if (*listen == '[' && length > 1) {
+		listen++;
+		length -= 2;
+	}
+	if (!length || length >= sizeof(host))
+		return;
+	memcpy(host, listen, length);
+	host[length] = 0;
+	if (getaddrinfo(host, NULL, &hints, &found))
+		return;
+	memcpy(address, found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	unmap(address);
+}
+
+/* Sockets of [::] take IPv4, too. How many flows. */
+static unsigned flows_of(const struct sockaddr_storage *address, unsigned port, struct szc_nic_flow *flows)
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+	struct szc_nic_flow flow = {.size = sizeof(flow), .family = address->ss_family, .port = (uint16_t)port};
+
+	if (flow.family == AF_UNSPEC || (flow.family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr))) {
+		flow.family = AF_INET;
+		flows[0] = flow;
+		flow.family = AF_INET6;
+		flows[1] = flow;
+		return 2;
+	}
+	if (flow.family == AF_INET6 || v4->sin_addr.s_addr != htonl(INADDR_ANY))
+		flow.local = (const struct sockaddr *)address;
+	flows[0] = flow;
+	return 1;
+}
+
+int steering_begin(struct steering *steering, const char *listen, unsigned port, struct failure *failure)
+{
+	struct szc_nic_flow flows[STEERING_RULES];
+	struct sockaddr_storage address;
+	unsigned count;
+
+	if (!steering->nic)
+		return 0;
+	parse_address(listen, &address);
+	count = flows_of(&address, port, flows);
+	for (unsigned i = 0; i < count; i++) {
+		int slot = szc_nic_steer(steering->nic, &flows[i], steering->queue);
+
+		if (slot < 0)
+			return failed(failure, slot, szc_nic_last_error(steering->nic));
+		steering->rules[steering->rule_count++] = slot;
+	}
+	return 0;
 }
 
 void steering_end(struct steering *steering)
 {
-	/* What must wait until the queue is free again stays on record: steering_restore() is the one that tells. */
-	if (steering->nic)
-		szc_nic_restore(steering->nic);
+	/* One that stays is told by steering_restore(). */
+	while (steering->rule_count)
+		szc_nic_unsteer(steering->nic, steering->rules[--steering->rule_count]);
 }
 
 void steering_restore(struct steering *steering)
 {
-	int error, tries = TRIES;
-
 	if (!steering->nic)
 		return;
-	while ((error = szc_nic_restore(steering->nic)) && tries--)
-		nap();
-	if (error)
+	if (szc_nic_restore(steering->nic))
 		fprintf(stderr, "zcrx-tls: the NIC is not all as it was: %s\n", szc_nic_last_error(steering->nic));
 	szc_nic_close(steering->nic);
 	steering->nic = NULL;

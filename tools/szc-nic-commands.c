@@ -114,7 +114,9 @@ static void print_nic(const struct szc_nic *nic, const struct szc_nic_info *info
 	for (size_t i = 0; (rule = szc_nic_rule(nic, i)); i++)
 		render_rule(stdout, rule);
 	for (size_t i = 0; (change = szc_nic_change(nic, i)); i++) {
-		printf("  on record  queue %u, process %d: ", change->queue, change->holder);
+		printf("  on record  ");
+		if (change->holder)
+			printf("queue %u, process %d: ", change->queue, change->holder);
 		render_change(stdout, change);
 	}
 }

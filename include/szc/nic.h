@@ -8,11 +8,13 @@
  *
  * Every step is written to a state file before it is taken. szc_nic_restore() undoes exactly those steps, in reverse,
  * each only if the NIC still has what the step gave it: what somebody else changed since is theirs and stays. Rules that
- * this library did not make are never touched. Handles of several processes may work on one NIC at once; the state file
+ * this library did not make are never touched, and ntuple filters, which take every rule with them when they are turned
+ * off, stay on while there is one. Handles of several processes may work on one NIC at once; the state file
  * is locked for the length of each call, and a setting that two of them rely on goes back when the last one leaves.
  *
- * One thing cannot be told from outside: whether a split that is off was set so or is the driver's own choice. It goes
- * back to the driver's choice, if that is off.
+ * One thing cannot be told from outside: whether a split was set or is the driver's own choice, which the kernel does not
+ * take for one that is on. One that is on already is set once more, which is a step on record, too; and on the way back a
+ * split goes to the driver's choice, if that is what it was.
  *
  * Settings go through ethtool's generic netlink (Documentation/netlink/specs/ethtool.yaml of Linux), queues are read from
  * the family "netdev" (netdev.yaml), rules go through the ioctl ETHTOOL_SRXCLSRLINS, for which there is no netlink yet.
@@ -81,9 +83,9 @@ struct szc_nic_change {
 	const char *what;   /* "header/data split", "RSS table", "rule", ... */
 	const char *before; /* what it was before the call ("none" for a rule) */
 	const char *after;  /* what it is now */
-	const char *note;   /* why something was left as it is; NULL where it was changed */
+	const char *note;   /* why something was left as it is, or looks so; NULL where it was changed */
 	unsigned queue;     /* for which queue it was done */
-	int holder;         /* the process that did it */
+	int holder;         /* the process that did it; 0: none */
 };
 
 /*
@@ -95,7 +97,8 @@ SZC_API const struct szc_nic_change *szc_nic_change(const struct szc_nic *nic, s
 /*
  * Undoes what this handle did, the latest first. What is no longer as we set it is left alone and told by a change
  * with a note. 0, or the first error: the steps that could not be undone stay on record, the others are undone. Neither a
- * split nor an RSS table that spares the queue can be undone while the queue is registered: close the ring first.
+ * split nor an RSS table that spares the queue can be undone while the queue is registered: close the ring first. The kernel
+ * ends the registration a moment after that, or after its process was killed, for which this waits up to a second.
  */
 SZC_API int szc_nic_restore(struct szc_nic *nic);
 
@@ -120,7 +123,7 @@ struct szc_nic_flow {
 /*
  * Steers a flow to a queue and returns the rule's number (its slot), which is 0 or positive. A rule that does the same
  * and is there already is taken as it is, and stays when ours go. The queue should have its memory by now: traffic
- * comes at once.
+ * comes at once. Ntuple filters that are off are turned on, which is a step on record like the rule.
  * Errors: SZC_E_OPTION, -EEXIST (the flow is steered elsewhere), -ENOSPC (no free slot), -EPERM, -EOPNOTSUPP.
  */
 SZC_API int szc_nic_steer(struct szc_nic *nic, const struct szc_nic_flow *flow, unsigned queue);
@@ -209,7 +212,8 @@ struct szc_nic_rule {
 
 /*
  * Reads everything, at the price of some dozen system calls; the answers stay as they are until the next look. 0, or
- * the error of what could not be read though the NIC has it. What it does not have is said so in the members.
+ * the error of what could not be read though the NIC has it. What it does not have is said so in the members. A state file
+ * that cannot be read hides who did what, and no more: it is the one change then, "state file", with the reason as its note.
  */
 SZC_API int szc_nic_look(struct szc_nic *nic, const struct szc_nic_info **info);
 

@@ -98,7 +98,7 @@ struct szc_rx_options {
 	/*
 	 * The area is this dma-buf, all of it (it stays the caller's). Views can be read, not written; TLS needs to
 	 * write, and cannot be attached. The kernel cannot copy into it: a packet whose payload was not split off, or came
-	 * through another queue, ends its connection.
+	 * through another queue, ends its connection. Where SZC_BACKEND_AUTO falls back, the area is ordinary memory.
 	 */
 	int dmabuf_fd; /* 0: none */
 };

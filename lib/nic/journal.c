@@ -26,13 +26,24 @@ static int refuse(struct szc_nic *nic, int error, const char *what)
 }
 
 /* Its folder, if it is the only thing missing: /run is empty after a start. */
-static void make_folder(const struct szc_nic *nic)
+static int make_folder(struct szc_nic *nic)
 {
-	char *path = strdup(nic->state_file);
+	char *path = strdup(nic->state_file), *folder = path ? dirname(path) : NULL;
+	int error = folder ? 0 : szc_nic_fail(nic, -ENOMEM, "out of memory");
 
-	if (path)
-		mkdir(dirname(path), 0755);
+	if (folder && mkdir(folder, 0755) && errno != EEXIST) {
+		error = -errno;
+		/* What is there cannot be made for other reasons, too. */
+		if (!access(folder, F_OK))
+			error = 0;
+		else
+			szc_nic_fail(nic, error,
+				     "cannot make the folder %s of the state file: %s; make it, so that we can write "
+				     "there, run as root, or name another file",
+				     folder, strerror(-error));
+	}
 	free(path);
+	return error;
 }
 
 static int trusted(struct szc_nic *nic, int fd, struct stat *status)
@@ -112,11 +123,11 @@ int szc_nic_state_open(struct szc_nic *nic, struct szc_nic_state *state)
 {
 	const struct timespec pause = {.tv_nsec = 10000000};
 	struct stat status = {0};
-	int got = 0, error;
+	int got, error;
 
 	memset(state, 0, sizeof(*state));
 	state->fd = -1;
-	make_folder(nic);
+	got = make_folder(nic);
 	for (int i = 0; i < LOCK_TRIES && !got; i++) {
 		got = try_lock(nic, &state->fd, &status);
 		if (!got)

@@ -71,19 +71,6 @@ static int look_at_table(unsigned context, const struct szc_nic_table *table, vo
 	return 0;
 }
 
-static bool recorded(const struct szc_nic_state *state, const struct szc_nic_filter *filter)
-{
-	struct szc_nic_filter of;
-	int slot;
-
-	for (size_t i = 0; i < state->count; i++)
-		if (!strcmp(state->steps[i].kind, SZC_NIC_RULE_KIND) &&
-		    szc_nic_step_rule_parse(state->steps[i].after, &slot, &of) && szc_nic_filter_same(&of, filter) &&
-		    (slot == SZC_NIC_SLOT_ANY || (unsigned)slot == filter->spec.location))
-			return true;
-	return false;
-}
-
 static int look_at_rules(struct szc_nic *nic, const struct szc_nic_state *state, struct szc_nic_snapshot *snapshot)
 {
 	struct szc_nic_filters filters;
@@ -104,7 +91,7 @@ static int look_at_rules(struct szc_nic *nic, const struct szc_nic_state *state,
 		rule->slot = filters.all[i].spec.location;
 		rule->queue = szc_nic_filter_queue(&filters.all[i]);
 		rule->context = szc_nic_filter_context(&filters.all[i]);
-		rule->ours = recorded(state, &filters.all[i]);
+		rule->ours = szc_nic_step_rule_recorded(state, &filters.all[i]);
 		rule->text = strdup(text);
 		snapshot->rule_count++;
 		if (!rule->text)
@@ -171,6 +158,22 @@ static int look(struct szc_nic *nic, const struct szc_nic_state *state, struct s
 	return error;
 }
 
+/* The NIC is as it is, also where the record cannot be read: that is told, and nothing is known to be ours. */
+static int look_at_record(struct szc_nic *nic, struct szc_nic_state *state)
+{
+	int error = szc_nic_state_peek(nic, state);
+	struct szc_nic_change change = {
+		.what = "state file",
+		.before = nic->state_file,
+		.after = nic->state_file,
+		.note = nic->error_text,
+	};
+
+	if (!error || error == -ENOMEM)
+		return error;
+	return szc_nic_tell(nic, &change) ? szc_nic_fail(nic, -ENOMEM, "out of memory") : 0;
+}
+
 int szc_nic_look(struct szc_nic *nic, const struct szc_nic_info **info)
 {
 	struct szc_nic_snapshot *snapshot = calloc(1, sizeof(*snapshot));
@@ -183,7 +186,7 @@ int szc_nic_look(struct szc_nic *nic, const struct szc_nic_info **info)
 	nic->snapshot = NULL;
 	if (!snapshot)
 		return szc_nic_fail(nic, -ENOMEM, "out of memory");
-	error = szc_nic_state_peek(nic, &state) ?: look(nic, &state, snapshot);
+	error = look_at_record(nic, &state) ?: look(nic, &state, snapshot);
 	szc_nic_state_close(nic, &state);
 	if (error) {
 		szc_nic_snapshot_free(snapshot);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "queues.h"
 #include "rings.h"
 #include "rss.h"
@@ -10,6 +11,9 @@
 
 enum {
 	WANTS = 5,
+	/* The kernel gives a closed ring's queue back a moment later. */
+	FREE_TRIES = 50,
+	FREE_NAP_NS = 20000000,
 };
 
 struct want {
@@ -163,7 +167,7 @@ static size_t plan(const struct szc_nic_prepare_options *options, char ring[12],
 	return count;
 }
 
-static int only_tell(struct szc_nic *nic, const struct want *want, unsigned queue)
+static int only_tell(struct szc_nic *nic, struct szc_nic_state *state, const struct want *want, unsigned queue)
 {
 	const struct szc_nic_setting *setting = want->setting;
 	char *present = NULL, *value = NULL, *from = NULL, *to = NULL;
@@ -172,7 +176,8 @@ static int only_tell(struct szc_nic *nic, const struct want *want, unsigned queu
 
 	if (error) {
 		szc_nic_refused(nic, error, "cannot read the %s of %s", setting->what, nic->ifname);
-	} else if (strcmp(present, value) != 0) {
+	} else if (strcmp(present, value) != 0 || szc_nic_step_firms(state, setting, present, value)) {
+		change.note = strcmp(present, value) != 0 ? NULL : SZC_NIC_FIRM_NOTE;
 		change.before = from = szc_nic_setting_summary(setting, present);
 		change.after = to = szc_nic_setting_summary(setting, value);
 		if (!from || !to || szc_nic_tell(nic, &change))
@@ -193,10 +198,10 @@ static int apply(struct szc_nic *nic, struct szc_nic_state *state, const struct 
 	int error = 0;
 
 	for (size_t i = 0; i < count && !error; i++) {
-		if (state)
-			error = szc_nic_step_set(nic, state, wants[i].setting, wants[i].value, options->queue);
+		if (options->dry_run)
+			error = only_tell(nic, state, &wants[i], options->queue);
 		else
-			error = only_tell(nic, &wants[i], options->queue);
+			error = szc_nic_step_set(nic, state, wants[i].setting, wants[i].value, options->queue);
 		if (error == -EOPNOTSUPP && wants[i].optional)
 			error = 0;
 	}
@@ -228,6 +233,15 @@ out:
 	return error;
 }
 
+static int apply_dry(struct szc_nic *nic, const struct szc_nic_prepare_options *options)
+{
+	struct szc_nic_state state;
+	int error = szc_nic_state_peek(nic, &state) ?: check(nic, options) ?: apply(nic, &state, options);
+
+	szc_nic_state_close(nic, &state);
+	return error;
+}
+
 int szc_nic_prepare(struct szc_nic *nic, const struct szc_nic_prepare_options *given)
 {
 	struct szc_nic_prepare_options options = {0};
@@ -237,9 +251,7 @@ int szc_nic_prepare(struct szc_nic *nic, const struct szc_nic_prepare_options *g
 		return szc_nic_fail(nic, SZC_E_OPTION,
 				    "options->size is not set: write sizeof(struct szc_nic_prepare_options)");
 	memcpy(&options, given, given->size < sizeof(options) ? given->size : sizeof(options));
-	if (options.dry_run)
-		return check(nic, &options) ?: apply(nic, NULL, &options);
-	return apply_or_undo(nic, &options);
+	return options.dry_run ? apply_dry(nic, &options) : apply_or_undo(nic, &options);
 }
 
 /* ------------------------------------------------------------------------------------------------ restore */
@@ -253,18 +265,32 @@ static int check_holders(struct szc_nic *nic, const struct szc_nic_state *state)
 	return 0;
 }
 
-static int restore(struct szc_nic *nic, bool all)
+/* *used: what is left waits for a queue. */
+static int restore_once(struct szc_nic *nic, bool all, bool *used)
 {
 	struct szc_nic_state state;
-	int error;
+	int error = szc_nic_state_open(nic, &state);
 
-	szc_nic_forget_changes(nic);
-	error = szc_nic_state_open(nic, &state);
+	*used = false;
 	if (!error && all)
 		error = check_holders(nic, &state);
-	if (!error)
+	if (!error) {
 		error = szc_nic_steps_undo(nic, &state, 0, all);
+		*used = error == -EBUSY;
+	}
 	szc_nic_state_close(nic, &state);
+	return error;
+}
+
+static int restore(struct szc_nic *nic, bool all)
+{
+	int error, tries = FREE_TRIES;
+	bool used;
+
+	szc_nic_forget_changes(nic);
+	/* Others get at the record between the tries. */
+	while ((error = restore_once(nic, all, &used)) && used && tries--)
+		nanosleep(&(struct timespec){0, FREE_NAP_NS}, NULL);
 	return error;
 }
 

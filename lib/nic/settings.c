@@ -180,36 +180,52 @@ static int spare_rss(struct szc_nic *nic, const char *text, unsigned queue, char
 	return error;
 }
 
-/* Ordinary traffic that lands in an application's memory could be read by nobody. */
-static int rss_released(struct szc_nic *nic, unsigned queue)
+/*
+ * The kernel keeps the split of a queue that is registered, in words that do not tell whose; and ordinary traffic that
+ * lands in an application's memory could be read by nobody.
+ */
+static int queue_released(struct szc_nic *nic, unsigned queue)
 {
 	enum szc_nic_memory memory;
 	int error = szc_nic_queue_memory(nic, queue, &memory);
 
 	if (!error && memory != SZC_NIC_MEMORY_POOL)
-		error = szc_nic_fail(nic, -EBUSY,
-				     "queue %u of %s is still used, by %s: the RSS table spares it until that ends",
-				     queue, nic->ifname, szc_nic_memory_name(memory));
+		error = szc_nic_fail(
+			nic, -EBUSY,
+			"queue %u of %s is still used, by %s: split and RSS table stay as it needs them until "
+			"that ends",
+			queue, nic->ifname, szc_nic_memory_name(memory));
 	return error;
 }
 
 /* ------------------------------------------------------------------------------------------------ the list */
 
 const struct szc_nic_setting szc_nic_split_setting = {
-	.kind = "split", .what = "header/data split", .natural = "unknown", .read = read_split, .write = write_split};
+	.kind = "split",
+	.what = "header/data split",
+	.natural = "unknown",
+	.read = read_split,
+	.write = write_split,
+	.released = queue_released,
+};
 const struct szc_nic_setting szc_nic_threshold_setting = {
-	.kind = "hds-thresh", .what = "split threshold", .read = read_threshold, .write = write_threshold};
+	.kind = "hds-thresh",
+	.what = "split threshold",
+	.read = read_threshold,
+	.write = write_threshold,
+	.released = queue_released,
+};
 const struct szc_nic_setting szc_nic_ring_setting = {
 	.kind = "rx-ring", .what = "receive ring", .rounds = true, .read = read_ring, .write = write_ring};
 const struct szc_nic_setting szc_nic_ntuple_setting = {
-	.kind = "ntuple", .what = "ntuple filters", .read = read_ntuple, .write = write_ntuple};
+	.kind = "ntuple", .what = "ntuple filters", .flushes = true, .read = read_ntuple, .write = write_ntuple};
 const struct szc_nic_setting szc_nic_rss_setting = {
 	.kind = "rss",
 	.what = "RSS table",
 	.read = read_rss,
 	.write = write_rss,
 	.spare = spare_rss,
-	.released = rss_released,
+	.released = queue_released,
 	.summary = szc_nic_table_summary,
 };
 

@@ -12,6 +12,7 @@ struct szc_nic_setting {
 	const char *kind; /* in the state file */
 	const char *what; /* for people */
 	bool rounds;      /* the NIC may take another value than it was given */
+	bool flushes;     /* putting it back deletes every rule of the NIC, whoever made it */
 
 	/*
 	 * The value that leaves it to the driver, where what is read may be the driver's own choice: NULL, there is no
@@ -24,7 +25,7 @@ struct szc_nic_setting {
 	int (*write)(struct szc_nic *nic, const char *text);
 	/* The value that spares a queue, made of another; NULL: the wanted value does not depend on the present one. */
 	int (*spare)(struct szc_nic *nic, const char *text, unsigned queue, char **spared);
-	/* Whether the queue no longer needs it: 0, or -EBUSY with a sentence. NULL: the kernel itself sees to that. */
+	/* Whether the queue no longer needs it: 0, or -EBUSY with a sentence. NULL: it does no harm. */
 	int (*released)(struct szc_nic *nic, unsigned queue);
 	/* Shorter, for people; NULL: as it is. */
 	char *(*summary)(const char *text);

@@ -90,9 +90,19 @@ bool szc_nic_step_mine(const struct szc_nic *nic, const struct szc_nic_step *ste
 	return step->token == nic->token;
 }
 
+static bool of_our_process(const struct szc_nic *nic, const struct szc_nic_step *step)
+{
+	return step->pid == nic->pid && step->start == nic->start;
+}
+
 bool szc_nic_step_foreign(const struct szc_nic *nic, const struct szc_nic_step *step)
 {
-	return (step->pid != nic->pid || step->start != nic->start) && szc_nic_process_start(step->pid) == step->start;
+	return !of_our_process(nic, step) && szc_nic_process_start(step->pid) == step->start;
+}
+
+bool szc_nic_step_dead(const struct szc_nic *nic, const struct szc_nic_step *step)
+{
+	return !of_our_process(nic, step) && !szc_nic_step_foreign(nic, step);
 }
 
 /* ------------------------------------------------------------------------------------------------ text */

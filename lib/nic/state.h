@@ -71,9 +71,10 @@ void szc_nic_state_remove(struct szc_nic_state *state, struct szc_nic_step *step
 /* Gives a value a new text, of which a copy is kept; -ENOMEM leaves the old one. */
 int szc_nic_state_replace(char **value, const char *text);
 
-/* Of this handle; ... of a process that still runs and is not this one. */
+/* Of this handle; ... of a process that still runs and is not this one; ... of one that runs no more. */
 bool szc_nic_step_mine(const struct szc_nic *nic, const struct szc_nic_step *step);
 bool szc_nic_step_foreign(const struct szc_nic *nic, const struct szc_nic_step *step);
+bool szc_nic_step_dead(const struct szc_nic *nic, const struct szc_nic_step *step);
 
 /* The two below know nothing of files. `text` ends with a 0 behind `length`, and is cut up. */
 bool szc_nic_state_parse(struct szc_nic_state *state, char *text, size_t length);

@@ -17,6 +17,14 @@ static int check_queue(struct szc_nic *nic, unsigned queue)
 			    nic->ifname, channels.rx, queue);
 }
 
+/* Drivers need not have the switch to have the rules. */
+static int turn_on(struct szc_nic *nic, struct szc_nic_state *state, unsigned queue)
+{
+	int error = szc_nic_step_set(nic, state, &szc_nic_ntuple_setting, "on", queue);
+
+	return error == -EOPNOTSUPP ? 0 : error;
+}
+
 /* Several flows, all or none. The slot of the last, or an error. */
 static int steer(struct szc_nic *nic, const struct szc_nic_flow *flows, size_t count, unsigned queue)
 {
@@ -30,6 +38,8 @@ static int steer(struct szc_nic *nic, const struct szc_nic_flow *flows, size_t c
 	result = szc_nic_state_open(nic, &state) ?: check_queue(nic, queue);
 	if (state.count)
 		from = state.steps[state.count - 1].id + 1;
+	if (!result)
+		result = turn_on(nic, &state, queue);
 	for (size_t i = 0; i < count && result >= 0; i++) {
 		if (szc_nic_filter_make(&filter, &flows[i], queue))
 			result = szc_nic_step_rule(nic, &state, &filter, queue);
@@ -77,9 +87,11 @@ int szc_nic_unsteer(struct szc_nic *nic, int rule)
 
 	szc_nic_forget_changes(nic);
 	error = szc_nic_state_open(nic, &state);
-	for (size_t i = 0; i < state.count && !found; i++)
+	/* Several handles can stand for one rule: our own part of it first. */
+	for (size_t i = 0; i < state.count; i++)
 		if (!strcmp(state.steps[i].kind, SZC_NIC_RULE_KIND) &&
-		    szc_nic_step_rule_parse(state.steps[i].after, &slot, &filter) && slot == rule && rule >= 0)
+		    szc_nic_step_rule_parse(state.steps[i].after, &slot, &filter) && slot == rule && rule >= 0 &&
+		    (!found || szc_nic_step_mine(nic, &state.steps[i])))
 			found = &state.steps[i];
 	if (!error)
 		error = found ? szc_nic_step_undo(nic, &state, found)

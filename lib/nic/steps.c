@@ -50,30 +50,53 @@ int szc_nic_step_plan(struct szc_nic *nic, const struct szc_nic_setting *setting
 	return *value ? 0 : -ENOMEM;
 }
 
+static struct szc_nic_step *newest(struct szc_nic_state *state, const char *kind)
+{
+	struct szc_nic_step *found = NULL;
+
+	for (size_t i = 0; i < state->count; i++)
+		if (!strcmp(state->steps[i].kind, kind))
+			found = &state->steps[i];
+	return found;
+}
+
+bool szc_nic_step_firms(struct szc_nic_state *state, const struct szc_nic_setting *setting, const char *present,
+			const char *value)
+{
+	return setting->natural && !strcmp(present, value) && !newest(state, setting->kind);
+}
+
+/* Processes that prepare a queue and end, as szc-nic does, hold it once for all of them. */
+static void forget_dead_holds(const struct szc_nic *nic, struct szc_nic_state *state, const char *kind, unsigned queue)
+{
+	bool held = false;
+
+	for (size_t i = 0; i < state->count;) {
+		struct szc_nic_step *step = &state->steps[i];
+		bool dead = !strcmp(step->kind, kind) && step->queue == queue && szc_nic_step_dead(nic, step);
+
+		if (dead && held && !strcmp(step->before, step->after)) {
+			szc_nic_state_remove(state, step);
+			continue;
+		}
+		held |= dead;
+		i++;
+	}
+}
+
 /* It has the value already. Whoever made it so must not take it away while we rely on it. */
 static int hold(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_setting *setting,
 		const char *value, unsigned queue)
 {
 	struct szc_nic_step *step;
-	bool held = false;
-	int error;
 
-	for (size_t i = 0; i < state->count; i++) {
-		if (strcmp(state->steps[i].kind, setting->kind) != 0)
-			continue;
-		held = true;
-		if (state->steps[i].queue == queue)
+	for (size_t i = 0; i < state->count; i++)
+		if (!strcmp(state->steps[i].kind, setting->kind) && state->steps[i].queue == queue &&
+		    szc_nic_step_mine(nic, &state->steps[i]))
 			return 0;
-	}
-	/* The kernel asks for a split that was set, and answers with one that the driver chose by itself, too. */
-	if (!held && setting->natural) {
-		error = setting->write(nic, value);
-		return error ? szc_nic_refused(nic, error, "%s cannot set its %s to %s", nic->ifname, setting->what,
-					       value)
-			     : 0;
-	}
-	if (!held)
+	if (!newest(state, setting->kind))
 		return 0;
+	forget_dead_holds(nic, state, setting->kind, queue);
 	step = szc_nic_state_add(nic, state, setting->kind, queue, value, value);
 	if (!step)
 		return full(nic);
@@ -109,11 +132,18 @@ static int change(struct szc_nic *nic, struct szc_nic_state *state, const struct
 	step->done = !error;
 	if (!error)
 		error = szc_nic_state_save(nic, state);
-	if (!error && strcmp(now, value) != 0 && !(setting->rounds && strcmp(now, present) != 0))
+	if (!error && strcmp(now, value) != 0 && !setting->rounds)
 		error = szc_nic_fail(nic, -EIO, "%s was told to set its %s to %.80s, and has %.80s", nic->ifname,
 				     setting->what, value, now);
-	if (!error)
+	if (!error && !strcmp(present, value)) {
+		error = tell(nic, setting, queue, present, now, SZC_NIC_FIRM_NOTE);
+	} else if (!error && !strcmp(now, present)) {
+		/* The NIC rounded to what it had. */
+		szc_nic_state_remove(state, step);
+		error = szc_nic_state_save(nic, state) ?: hold(nic, state, setting, present, queue);
+	} else if (!error) {
 		error = tell(nic, setting, queue, present, now, NULL);
+	}
 	free(now);
 	return error;
 }
@@ -126,7 +156,7 @@ int szc_nic_step_set(struct szc_nic *nic, struct szc_nic_state *state, const str
 
 	if (error)
 		szc_nic_refused(nic, error, "cannot read the %s of %s", setting->what, nic->ifname);
-	else if (!strcmp(present, value))
+	else if (!strcmp(present, value) && !szc_nic_step_firms(state, setting, present, value))
 		error = hold(nic, state, setting, value, queue);
 	else
 		error = change(nic, state, setting, present, value, queue);
@@ -166,14 +196,12 @@ static int without(struct szc_nic *nic, struct szc_nic_state *state, const struc
 	return error ? error : *value ? 0 : -ENOMEM;
 }
 
-static struct szc_nic_step *newest(struct szc_nic_state *state, const char *kind)
+static bool alone(const struct szc_nic_state *state, const struct szc_nic_step *step)
 {
-	struct szc_nic_step *found = NULL;
-
 	for (size_t i = 0; i < state->count; i++)
-		if (!strcmp(state->steps[i].kind, kind))
-			found = &state->steps[i];
-	return found;
+		if (&state->steps[i] != step && !strcmp(state->steps[i].kind, step->kind))
+			return false;
+	return true;
 }
 
 static int put_back(struct szc_nic *nic, const struct szc_nic_setting *setting, const char *value)
@@ -205,11 +233,71 @@ static int put_back(struct szc_nic *nic, const struct szc_nic_setting *setting, 
 	return error;
 }
 
+/* *note says why a setting that takes the rules with it is left: somebody else has made one since. */
+static int spare_rules(struct szc_nic *nic, const struct szc_nic_state *state, const struct szc_nic_setting *setting,
+		       const char **note)
+{
+	struct szc_nic_filters filters;
+	int error = szc_nic_filters_read(nic, &filters);
+	size_t count = filters.count;
+
+	for (size_t i = 0; i < count && !*note; i++)
+		if (!szc_nic_step_rule_recorded(state, &filters.all[i]))
+			*note = "left as it is: rules that szc did not make would be deleted with it";
+	szc_nic_filters_free(&filters);
+	if (error)
+		return error == -EOPNOTSUPP ? 0
+					    : szc_nic_refused(nic, error, "cannot read the rules of %s", nic->ifname);
+	if (!count || *note)
+		return 0;
+	return szc_nic_fail(nic, -EBUSY, "rules that szc made are still on %s: the %s stay as they are until they go",
+			    nic->ifname, setting->what);
+}
+
+/* It was on before, too: set so, or by the driver's own choice, to which it is left again. */
+static int loosen(struct szc_nic *nic, const struct szc_nic_setting *setting, const char *value, const char **note)
+{
+	*note = "left to the driver again, if it chooses the same";
+	if (!setting->write(nic, setting->natural))
+		return put_back(nic, setting, value);
+	*note = "left firm: it cannot be left to the driver now";
+	return 0;
+}
+
+/* The NIC has what the newest step of the kind gave it. */
+static int take_back(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_setting *setting,
+		     const struct szc_nic_step *step, const char *present)
+{
+	char *value = NULL, *noted = NULL;
+	const char *note = NULL;
+	int error = without(nic, state, setting, step, false, &value);
+	bool differs = !error && strcmp(value, present) != 0;
+	bool firm = !error && !differs && setting->natural && alone(state, step);
+
+	if (error)
+		error = szc_nic_refused(nic, error, "cannot tell what the %s of %s was", setting->what, nic->ifname);
+	if (!error && (differs || firm) && setting->released)
+		error = setting->released(nic, step->queue);
+	if (!error && differs && setting->flushes)
+		error = spare_rules(nic, state, setting, &note);
+	if (!error && firm)
+		error = loosen(nic, setting, value, &note);
+	else if (!error && differs && !note)
+		error = put_back(nic, setting, value);
+	if (!error && without(nic, state, setting, step, true, &noted))
+		error = no_memory(nic);
+	if (!error && (differs || firm))
+		error = tell(nic, setting, step->queue, present, note ? present : value, note);
+	free(value);
+	free(noted);
+	return error;
+}
+
 static int undo_setting(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_setting *setting,
 			struct szc_nic_step *step)
 {
 	const struct szc_nic_step *last = newest(state, step->kind);
-	char *present = NULL, *value = NULL, *noted = NULL;
+	char *present = NULL;
 	int error = setting->read(nic, &present);
 
 	if (error)
@@ -220,26 +308,13 @@ static int undo_setting(struct szc_nic *nic, struct szc_nic_state *state, const 
 			error = tell(nic, setting, step->queue, present, present,
 				     "left as it is: it is not what was set, so somebody else set it since");
 	} else {
-		error = without(nic, state, setting, step, false, &value);
-		if (error)
-			error = szc_nic_refused(nic, error, "cannot tell what the %s of %s was", setting->what,
-						nic->ifname);
-		if (!error && strcmp(value, present) != 0 && setting->released)
-			error = setting->released(nic, step->queue);
-		if (!error && strcmp(value, present) != 0)
-			error = put_back(nic, setting, value);
-		if (!error && without(nic, state, setting, step, true, &noted))
-			error = no_memory(nic);
-		if (!error && strcmp(value, present) != 0)
-			error = tell(nic, setting, step->queue, present, value, NULL);
+		error = take_back(nic, state, setting, step, present);
 	}
 	if (!error) {
 		szc_nic_state_remove(state, step);
 		error = szc_nic_state_save(nic, state);
 	}
 	free(present);
-	free(value);
-	free(noted);
 	return error;
 }
 
@@ -276,6 +351,19 @@ bool szc_nic_step_rule_parse(const char *after, int *slot, struct szc_nic_filter
 		return false;
 	filter->spec.location = (uint32_t)number;
 	return true;
+}
+
+bool szc_nic_step_rule_recorded(const struct szc_nic_state *state, const struct szc_nic_filter *filter)
+{
+	struct szc_nic_filter of;
+	int slot;
+
+	for (size_t i = 0; i < state->count; i++)
+		if (!strcmp(state->steps[i].kind, SZC_NIC_RULE_KIND) &&
+		    szc_nic_step_rule_parse(state->steps[i].after, &slot, &of) && szc_nic_filter_same(&of, filter) &&
+		    (slot == SZC_NIC_SLOT_ANY || (unsigned)slot == filter->spec.location))
+			return true;
+	return false;
 }
 
 static int tell_rule(struct szc_nic *nic, const struct szc_nic_filter *filter, bool added, const char *note)

@@ -15,13 +15,22 @@
 #include "state.h"
 
 #define SZC_NIC_RULE_KIND "rule"
+#define SZC_NIC_FIRM_NOTE "made firm, as it could be the driver's own choice, which is not enough"
 
 /*
  * Gives a setting the value that a queue needs; `wanted` is NULL for settings that spare the queue. Where it has it
- * already nothing happens, but that it is held if another queue's step made it so.
+ * already nothing happens, but that it is held if a step made it so that is not this handle's for this queue, and made firm
+ * if it could be the driver's own choice.
  */
 int szc_nic_step_set(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_setting *setting,
 		     const char *wanted, unsigned queue);
+
+/*
+ * Whether a value that is there already is written all the same: the kernel asks for a split that was set, and answers
+ * with one that the driver chose by itself, too.
+ */
+bool szc_nic_step_firms(struct szc_nic_state *state, const struct szc_nic_setting *setting, const char *present,
+			const char *value);
 
 /* The value that a setting would get; *present and *value are the caller's to free. No sentence. */
 int szc_nic_step_plan(struct szc_nic *nic, const struct szc_nic_setting *setting, const char *wanted, unsigned queue,
@@ -32,6 +41,9 @@ int szc_nic_step_rule(struct szc_nic *nic, struct szc_nic_state *state, struct s
 
 /* A rule's step, as it is recorded: its slot, SZC_NIC_SLOT_ANY while it was only planned, and what it says. */
 bool szc_nic_step_rule_parse(const char *after, int *slot, struct szc_nic_filter *filter);
+
+/* Whether a rule that the NIC has is one that a step stands for. */
+bool szc_nic_step_rule_recorded(const struct szc_nic_state *state, const struct szc_nic_filter *filter);
 
 /* On success the step is gone from the state. */
 int szc_nic_step_undo(struct szc_nic *nic, struct szc_nic_state *state, struct szc_nic_step *step);

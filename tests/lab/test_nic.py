@@ -269,6 +269,28 @@ def case_what_others_changed():
     must("ethtool", "-X", NEAR.name, "default")
 
 
+def case_rules_of_others():
+    """Ntuple filters that szc turned on stay on for a rule that somebody made since: turned off they lose it."""
+    must("ethtool", "-K", NEAR.name, "ntuple", "off")
+    try:
+        said = changes(szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--port", PORT))
+        check(said["ntuple filters"] == ("off", "on"), said)
+        must("ethtool", "-N", NEAR.name, "flow-type", "tcp4", "dst-port", 22, "action", 2)
+        slots = list(rules())
+        said = szc_nic("restore", NEAR.name)
+        notes = {change["what"]: change["note"] for change in said["changes"] if change["note"]}
+        check("rules that szc did not make" in notes.get("ntuple filters", ""), said)
+        check(list(rules()) == slots and not shown()["on_record"], rules(), shown())
+        for slot in slots:
+            must("ethtool", "-N", NEAR.name, "delete", slot)
+        must("ethtool", "-K", NEAR.name, "ntuple", "off")
+        szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--port", PORT)
+        said = changes(szc_nic("restore", NEAR.name))
+        check(said["ntuple filters"] == ("on", "off"), said)
+    finally:
+        must("ethtool", "-K", NEAR.name, "ntuple", "on")
+
+
 def refused(sentence, *args, status=7):
     before = everything()
     said = szc_nic("prepare", NEAR.name, *args, status=status)
@@ -289,6 +311,20 @@ def case_in_the_way():
     must("ethtool", "-L", NEAR.name, "combined", 1)
     refused("has one receive queue", "--queue", 0, status=2)
     must("ethtool", "-L", NEAR.name, "combined", CHANNELS)
+
+
+def case_damaged_record():
+    """It hides who did what; the NIC is shown all the same, and nothing is changed."""
+    state = scratch(".state")
+    with open(state, "w", encoding="ascii") as out:
+        out.write("hello\n")
+    os.chmod(state, 0o600)
+    nic = szc_nic("show", NEAR.name, "--state", state)["interfaces"][0]
+    check(nic["rx_queues"] == CHANNELS and nic["rx_ring"] == ring(), nic)
+    check([change["what"] for change in nic["on_record"]] == ["state file"], nic["on_record"])
+    check("damaged" in nic["on_record"][0]["note"], nic["on_record"])
+    said = szc_nic("prepare", NEAR.name, "--queue", QUEUE, "--state", state, status=6)
+    check("damaged" in said["error"] and set(table()) == set(range(CHANNELS)), said)
 
 
 def case_without_privilege():
@@ -394,14 +430,81 @@ def case_receiver():
     queue = nic["queues"][QUEUE]
     check(queue["memory"] == "io_uring" and queue["rx_buf_len"] and not queue["in_rss"] and queue["pools"], queue)
     check([other["memory"] for other in nic["queues"]].count("pool") == CHANNELS - 1, nic["queues"])
-    steered = [rule for rule in nic["rules"] if rule["ours"] and rule["queue"] == QUEUE]
-    check(len(steered) == 2 and all(f":{server.port} " in rule["rule"] for rule in steered), nic["rules"])
+    steered = [rule["rule"] for rule in nic["rules"] if rule["ours"]]
+    check(steered == [f"tcp4 *:* {server.address} queue {QUEUE}"], nic["rules"])
     said = szc_nic("prepare", NEAR.name, "--queue", QUEUE, status=7)
     check(f"queue {QUEUE} of {NEAR.name} is in use already, by io_uring" in said["error"], said)
     said = szc_nic("restore", NEAR.name, status=7)
     check(f"process {server.pid} still uses queue {QUEUE}" in said["error"], said)
     server.stop()
     check(everything() == before and not shown()["on_record"], "not as it was", shown())
+
+
+def case_killed_receiver():
+    """Its queue is free a moment after it; szc-nic restore waits for that."""
+    before = everything()
+    server = NicServer("recv", "--backend", "zcrx")
+    server.child.kill()
+    server.child.wait()
+    szc_nic("restore", NEAR.name)
+    server.end()
+    check(everything() == before and not shown()["on_record"], "not as it was", shown())
+
+
+def listens(place, *args):
+    """A server on the queue that listens at a place, and the rules that it made."""
+    port_file = scratch(".port")
+    server = Zcrx([ZCRX_TLS, "recv", "--ifname", NEAR.name, "--queue", QUEUE, "--listen", place, "--cert", NIC.cert,
+                   "--key", NIC.key, "--port-file", port_file, *args])
+    wait_until(lambda: os.path.exists(port_file) or not server.running(), "zcrx-tls does not listen", HANDSHAKE)
+    return server, sorted(rule["rule"] for rule in shown()["rules"] if rule["ours"])
+
+
+def case_filters_off():
+    """Ntuple filters that are off are turned on for a receiver, and off again."""
+    must("ethtool", "-K", NEAR.name, "ntuple", "off")
+    try:
+        before = everything()
+        server = NicServer("recv", "--backend", "zcrx")
+        check([rule["ours"] for rule in shown()["rules"]] == [True], shown()["rules"])
+        server.stop()
+        check(everything() == before and not shown()["on_record"], "not as it was", shown())
+    finally:
+        must("ethtool", "-K", NEAR.name, "ntuple", "on")
+
+
+def case_listeners():
+    """Only what the listener takes is steered."""
+    four, six = NEAR.address(4), NEAR.address(6)
+    both = [f"tcp4 *:* *:{PORT} queue {QUEUE}", f"tcp6 *:* *:{PORT} queue {QUEUE}"]
+    for place, expected in ((f"[{six}]:{PORT}", [f"tcp6 *:* [{six}]:{PORT} queue {QUEUE}"]),
+                            (f"[::ffff:{four}]:{PORT}", [f"tcp4 *:* {four}:{PORT} queue {QUEUE}"]),
+                            (f"0.0.0.0:{PORT}", both[:1]), (f":{PORT}", both), (f"[::]:{PORT}", both)):
+        server, steered = listens(place, "--backend", "zcrx")
+        check(steered == expected, place, steered)
+        server.child.send_signal(signal.SIGTERM)
+        server.finish(DONE, seconds=120)
+        check(not rules(), rules())
+
+
+def case_steered_elsewhere():
+    """A rule of somebody else's has the traffic: --backend zcrx fails, auto goes on without the queue and says so."""
+    must("ethtool", "-N", NEAR.name, "flow-type", "tcp4", "dst-ip", NEAR.address(4), "dst-port", PORT, "action", 2)
+    slot = max(rules())
+    before = everything()
+    try:
+        server, _ = listens(f"{NEAR.address(4)}:{PORT}", "--backend", "zcrx")
+        server.finish(7, seconds=120)
+        check(f"rule {slot} of {NEAR.name}" in "".join(server.tail()), server.tail())
+        check(everything() == before and not shown()["on_record"], "not as it was", shown())
+        server, steered = listens(f"{NEAR.address(4)}:{PORT}", "--json")
+        check(not steered and everything() == before and not shown()["on_record"], steered, shown())
+        server.child.send_signal(signal.SIGTERM)
+        server.finish(DONE, seconds=120)
+        check("going on without the NIC's queue: rule" in "".join(server.tail()), server.tail())
+        check(server.json()["backend"] != "zcrx", server.json())
+    finally:
+        must("ethtool", "-N", NEAR.name, "delete", slot)
 
 
 def case_wire():
@@ -443,7 +546,9 @@ def main():
     cases.add("prepare sets, reads back and says; restore undoes to the letter", case_prepare_and_restore)
     cases.add("a threshold that was set comes back", case_threshold)
     cases.add("what others changed since is left alone", case_what_others_changed)
+    cases.add("ntuple filters stay on for rules of others", case_rules_of_others)
     cases.add("what stands in the way is named, and nothing is changed", case_in_the_way)
+    cases.add("a damaged record", case_damaged_record)
     cases.add("without privilege", case_without_privilege)
     cases.add("while the port is down", case_down)
     cases.add("steering: by port and by 4-tuple, IPv4; foreign rules stay", case_steering, socket.AF_INET)
@@ -451,6 +556,10 @@ def main():
     cases.add("two holders leave in either order", case_two_holders)
     cases.add("a holder that died is cleaned up after", case_dead_holder)
     cases.add("a queue that receives", case_receiver)
+    cases.add("a receiver that was killed", case_killed_receiver)
+    cases.add("a receiver where ntuple filters are off", case_filters_off)
+    cases.add("a receiver's address decides what is steered", case_listeners)
+    cases.add("a receiver whose traffic is steered elsewhere", case_steered_elsewhere)
     cases.add("the wire", case_wire)
     cases.add("a pair", case_pair)
     cases.run()

@@ -339,6 +339,24 @@ static void strange_files_are_not_believed(void **given)
 	free(nic.state_file);
 }
 
+static void a_folder_that_cannot_be_made_is_named(void **given)
+{
+	struct folder *folder = *given;
+	struct szc_nic nic = nic_of(folder->file);
+	struct szc_nic_state state;
+
+	free(nic.state_file);
+	assert_true(asprintf(&nic.state_file, "%s/no/such/state", folder->path) > 0);
+	assert_int_equal(szc_nic_state_open(&nic, &state), -ENOENT);
+	szc_nic_state_close(&nic, &state);
+	assert_non_null(strstr(nic.error_text, "cannot make the folder"));
+	assert_non_null(strstr(nic.error_text, "/no/such of the state file: No such file or directory"));
+	/* Whoever only looks finds no steps. */
+	assert_int_equal(szc_nic_state_peek(&nic, &state), 0);
+	szc_nic_state_close(&nic, &state);
+	free(nic.state_file);
+}
+
 static void one_at_a_time(void **given)
 {
 	enum { PROCESSES = 8, ROUNDS = 40 };
@@ -431,9 +449,11 @@ static void holders_are_told_apart(void **unused)
 	step.pid = child;
 	step.start = szc_nic_process_start(child);
 	assert_true(szc_nic_step_foreign(&nic, &step));
+	assert_false(szc_nic_step_dead(&nic, &step));
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	assert_false(szc_nic_step_foreign(&nic, &step));
+	assert_true(szc_nic_step_dead(&nic, &step));
 	free(nic.state_file);
 }
 
@@ -449,6 +469,7 @@ int main(void)
 		WITH_FOLDER(a_file_lives_as_long_as_its_steps),
 		WITH_FOLDER(steps_of_another_interface_are_dropped),
 		WITH_FOLDER(strange_files_are_not_believed),
+		WITH_FOLDER(a_folder_that_cannot_be_made_is_named),
 		WITH_FOLDER(one_at_a_time),
 		WITH_FOLDER(a_lock_is_waited_for_but_not_for_ever),
 		cmocka_unit_test(holders_are_told_apart),

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include "lib/engine.h"
 #include "lib/refusal.h"
 
 static char why[400];
@@ -80,6 +82,23 @@ static void auto_falls_back_and_says_why(void **state)
 	assert_int_equal(open_it(&rx, options), 0);
 	assert_non_null(strstr(szc_rx_describe(rx), "zcrx: not tried, no NIC queue was named"));
 	assert_int_equal(szc_rx_close(rx), 0);
+}
+
+/* The area is its own then, and TLS can be attached. */
+static void what_it_falls_back_to_has_no_dmabuf(void **state)
+{
+	struct szc_rx *rx;
+	int fd = memfd_create("not-a-dmabuf", MFD_CLOEXEC);
+
+	(void)state;
+	assert_true(fd > 0);
+	assert_int_equal(ftruncate(fd, 4 << 20), 0);
+	assert_int_equal(open_it(&rx, (struct szc_rx_options){.ifname = "lo", .dmabuf_fd = fd, .max_connections = 2}),
+			 0);
+	assert_string_not_equal(szc_rx_backend(rx), "zcrx");
+	assert_int_equal(rx->options.dmabuf_fd, 0);
+	assert_int_equal(szc_rx_close(rx), 0);
+	close(fd);
 }
 
 static void sharing_needs_one_that_shares(void **state)
@@ -160,6 +179,7 @@ int main(void)
 		cmocka_unit_test(a_queue_is_needed),
 		cmocka_unit_test(loopback_is_refused_with_a_sentence),
 		cmocka_unit_test(auto_falls_back_and_says_why),
+		cmocka_unit_test(what_it_falls_back_to_has_no_dmabuf),
 		EACH_BACKEND(sharing_needs_one_that_shares),
 		cmocka_unit_test(without_the_capability_it_says_so),
 		cmocka_unit_test(every_refusal_has_its_own_sentence),
