@@ -15,7 +15,7 @@
 
 #include "szcnic.h"
 
-#define COPY_MAX	256	/* frames up to this size are copied as a whole */
+#define COPY_MAX	512	/* frames up to this size are copied as a whole */
 #define STARVED_MS	1
 #define WATCHDOG_MS	100
 
