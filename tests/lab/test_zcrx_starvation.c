@@ -168,12 +168,56 @@ static void a_hoarder_stalls_itself_alone(void **state)
 	free(sinks);
 }
 
+/* An engine on the queue, and a connection that does not come through it: all of it must be copied. */
+static int copied_connection(struct queue *queue, struct sink *sink, struct szc_rx_options options)
+{
+	char why[400];
+
+	queue_prepare(queue);
+	if (queue_engine(queue, options, why, sizeof(why)))
+		fail_msg("%s", why);
+	return sink_add(queue->rx, sink, 7, 0);
+}
+
+/*
+ * A hoarder that small segments took beyond its quota finds the area empty: by the time it lets go, the shortage is long
+ * over. (It asks for bytes that five times its quota could not hold in such segments, and the area holds fewer.)
+ */
+static void a_hoarder_beyond_its_quota_goes_on(void **state)
+{
+	enum { QUOTA = 80, SEGMENT = 100, TOTAL = 1200 * SEGMENT };
+	struct szc_rx_options options = {
+		.max_connections = 1, .quota_buffers = QUOTA, .area_size = (STANDING + QUOTA + 5 * 16) * PAGE};
+	struct sink *sink = calloc(1, sizeof(*sink));
+	struct sink_sender sender;
+	struct queue queue;
+	int fd;
+
+	(void)state;
+	fd = copied_connection(&queue, sink, options);
+	unbound(sink);
+	sink_send(&sender, fd, 7, TOTAL, SEGMENT);
+	fill_up(&sender);
+	sink->hoard = true;
+	sink_until_quiet(queue.rx);
+	assert_true(sink_stats(queue.rx).area_empty >= 1);
+	assert_true(sink_stats(queue.rx).buffers_out >= QUOTA);
+	sink_release(queue.rx, sink);
+	sink_until_over(queue.rx, sink, 1);
+	assert_int_equal(sink->got, TOTAL);
+	sink_send_end(&sender);
+	szc_conn_close(sink->conn);
+	sink_finish(queue.rx);
+	queue_restore(&queue);
+	free(sink);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_small_area_survives_loss),    cmocka_unit_test(a_dry_queue_recovers),
 		cmocka_unit_test(a_dry_queue_is_given_more),     cmocka_unit_test(a_full_completion_ring_loses_nothing),
-		cmocka_unit_test(a_hoarder_stalls_itself_alone),
+		cmocka_unit_test(a_hoarder_stalls_itself_alone), cmocka_unit_test(a_hoarder_beyond_its_quota_goes_on),
 	};
 
 	alarm(300);
