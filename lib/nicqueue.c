@@ -109,7 +109,7 @@ static int zcrx_map(struct szc_rx *rx)
 
 static unsigned promise(const struct szc_budget *b)
 {
-	return b->connections * (b->quota + b->queued);
+	return (unsigned)szc_budget_promise(b);
 }
 
 static int open_shared(struct szc_rx *rx, struct zcrx_state *state)
@@ -168,6 +168,7 @@ static int zcrx_open(struct szc_rx *rx)
 	}
 	szc_uring_forget_fd(&state->uring);
 	rx->receive_buffer = rx->budget.receive_buffer;
+	rx->unaccepted = rx->budget.unaccepted;
 	return 0;
 }
 
@@ -252,9 +253,11 @@ static void zcrx_describe(struct szc_rx *rx, char *text, size_t size)
 	snprintf(text, size,
 		 "queue: %u of %s%s, a ring of %u\n%s"
 		 "of the area: %u buffers for the NIC, at most %u in each socket (SO_RCVBUF %d)%s\n"
+		 "backlog: at most %u connections wait unaccepted\n"
 		 "kernel: %s completions, %s refill ring, starvation %s\n",
 		 rx->options.queue, rx->options.ifname, rx->options.share ? ", shared" : "", b->ring, length,
-		 b->standing, b->queued, b->receive_buffer, growth, state->features.cqe_mixed ? "mixed" : "wide",
+		 b->standing, b->queued, b->receive_buffer, growth, b->unaccepted,
+		 state->features.cqe_mixed ? "mixed" : "wide",
 		 state->ifq.imported ? "another engine's"
 		 : r->kernel_ring    ? "its own"
 				     : "our",

@@ -120,7 +120,7 @@ static void a_small_area_needs_no_flush(void **state)
 	(void)state;
 	knows_little = true;
 	queue_open(&queue, AF_INET,
-		   (struct szc_rx_options){.max_connections = 1, .area_size = (2 * QUEUE_RING + 128 + 64) * 4096});
+		   (struct szc_rx_options){.max_connections = 1, .area_size = (2 * QUEUE_RING + 128 + 6 * 32) * 4096});
 	transfer(&queue);
 	queue_close(&queue);
 }
@@ -143,7 +143,7 @@ static void a_share_is_refused_with_a_sentence(void **state)
 static void growth_that_fails_is_not_tried_again(void **state)
 {
 	struct szc_rx_options options = {.max_connections = 1,
-					 .area_size = (2 * QUEUE_RING + 128 + 64) * 4096,
+					 .area_size = (2 * QUEUE_RING + 128 + 6 * 32) * 4096,
 					 .area_max = 8 << 20,
 					 .quota_buffers = 32};
 	int size = 64 << 20, calls;
