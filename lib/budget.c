@@ -88,6 +88,17 @@ static void set_queued(struct szc_budget *b, size_t room)
 	b->receive_buffer = bytes > INT_MAX / 2 ? INT_MAX / 2 : (int)bytes;
 }
 
+void szc_budget_limit(struct szc_budget *b, size_t area)
+{
+	size_t held = b->standing + b->reserved + (size_t)b->connections * b->quota;
+	size_t least = sockets(b) * QUEUED_MIN, most = sockets(b) * b->queued, room = area / b->buffer_size;
+
+	room = room > held ? room - held : 0;
+	if (room < least)
+		room = least;
+	set_queued(b, room < most ? room : most);
+}
+
 /* A quota and a socket's queue are of the same size, where there is room for that. */
 static void split(struct szc_budget *b, size_t room, unsigned floor)
 {

@@ -86,7 +86,8 @@ struct szc_rx_options {
 	 */
 	const char *ifname; /* NULL: none */
 	unsigned queue;     /* 0 is a queue, too */
-	size_t area_max; /* the area grows up to this when it runs dry, where the kernel can; default: it does not grow */
+	size_t area_max; /* the area grows up to this when it runs dry; default: it does not. Where the kernel cannot let it
+			  * grow this is as if not given; where memory is wanting sockets get less, and it is tried again */
 
 	/*
 	 * Engines of several threads on one queue. The first one is opened with `shareable`, which costs a

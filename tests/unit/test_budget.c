@@ -102,6 +102,25 @@ static void a_growing_area_begins_small(void **state)
 	assert_int_equal(b.area_size, 4 << 20);
 }
 
+static void less_than_promised_is_shared_again(void **state)
+{
+	struct szc_budget b = filled((struct szc_budget){
+		.buffer_size = 4096, .connections = 4, .ring = 64, .area_max = 64 << 20, .area_size = 4 << 20});
+	unsigned quota = b.quota = 64, queued = b.queued;
+
+	(void)state;
+	szc_budget_limit(&b, 64 << 20);
+	assert_int_equal(b.queued, queued);
+	szc_budget_limit(&b, 4 << 20);
+	assert_int_equal(b.quota, quota);
+	assert_int_equal(b.queued, (1024 - 256 - 4 * 64) / (4 + 4));
+	assert_int_equal(b.receive_buffer, b.queued * 4096 / 4 * 3);
+	assert_true(szc_budget_total(&b) <= 1024);
+	/* Quotas alone are more: it cannot be helped. */
+	szc_budget_limit(&b, 1 << 20);
+	assert_int_equal(b.queued, 16);
+}
+
 static void the_arithmetic_is_told(void **state)
 {
 	struct szc_budget b = {.buffer_size = 4096, .connections = 64, .ring = 256, .area_size = 8 << 20};
@@ -165,6 +184,7 @@ int main(void)
 		cmocka_unit_test(a_given_area_is_shared_out),
 		cmocka_unit_test(others_are_left_room),
 		cmocka_unit_test(a_growing_area_begins_small),
+		cmocka_unit_test(less_than_promised_is_shared_again),
 		cmocka_unit_test(the_arithmetic_is_told),
 		cmocka_unit_test(whatever_is_taken_fits),
 	};
