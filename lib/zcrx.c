@@ -166,8 +166,8 @@ static void take(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 	uint32_t buffer_size = (uint32_t)rx->options.buffer_size;
 	struct szc_frag *frag = szc_refill_take(&rx->refill, conn);
 
-	frag->base = szc_ifq_at(&state_of(rx)->ifq, where->off);
 	frag->len = (uint32_t)cqe->res;
+	frag->base = szc_ifq_at(&state_of(rx)->ifq, where->off, frag->len);
 	frag->cap = without_nic(rx) ? buffer_size - (uint32_t)(where->off % buffer_size) : frag->len;
 	frag->off = where->off;
 	zcrx->got += frag->len;
