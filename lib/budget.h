@@ -8,7 +8,9 @@
  * nothing moves any more. So a socket's receive buffer (SO_RCVBUF) is bounded, too, in what packets truly occupy: a
  * driver charges the whole buffer for a packet of one byte. All bounds together fit into the area:
  *
- *   standing + connections * (quota + queued) <= area
+ *   standing + connections * quota + (connections + unaccepted) * queued <= area
+ *
+ * Whoever waits to be accepted is such a socket already, with a listener's bound: hence there are few of them.
  *
  * TCP looks at the bound before it takes a packet, not after, and a packet may be many that the NIC or the kernel merged
  * (64 KiB, in as many buffers as it had segments): hence SO_RCVBUF is three quarters of `queued`. The kernel also charges
@@ -34,15 +36,22 @@ struct szc_budget {
 	unsigned quota;
 
 	/* Derived. */
-	unsigned standing;  /* buffers that the NIC holds though nobody receives */
-	unsigned queued;    /* buffers that a socket's queue may occupy */
-	int receive_buffer; /* bytes, as getsockopt(SO_RCVBUF) tells them */
+	unsigned standing;   /* buffers that the NIC holds though nobody receives */
+	unsigned unaccepted; /* sockets that may wait in the backlogs of all listeners together */
+	unsigned queued;     /* buffers that a socket's queue may occupy */
+	int receive_buffer;  /* bytes, as getsockopt(SO_RCVBUF) tells them */
 };
 
 /* 0, or SZC_E_OPTION with the arithmetic in `why`. */
 int szc_budget_fill(struct szc_budget *budget, char *why, size_t why_size);
 
-/* What connections and the NIC hold of the area at most, in buffers. */
+/* Sockets get what an area of so many bytes has left for them, but 16 buffers each in any case. The rest stays. */
+void szc_budget_limit(struct szc_budget *budget, size_t area);
+
+/* What connections and their sockets hold of the area at most, in buffers. */
+size_t szc_budget_promise(const struct szc_budget *budget);
+
+/* ... and the NIC and others with them. */
 size_t szc_budget_total(const struct szc_budget *budget);
 
 #endif

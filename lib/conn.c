@@ -345,7 +345,11 @@ void szc_conn_trips(const struct szc_conn *conn, struct szc_trips *trips)
 	*trips = conn->trips;
 }
 
-/* The backend's account of what the kernel copied is of all connections together: no byte of it is counted twice. */
+/*
+ * The backend's account of what the kernel copied is of all connections together. It may name bytes that a connection's
+ * own ledger has as copied already, and how many cannot be told: so that none is counted twice the larger account is
+ * taken, and the sum is what was copied at least.
+ */
 static void add_copied(struct szc_trips *trips, uint64_t copied)
 {
 	uint64_t more = copied > trips->bytes_kernel_copied ? copied - trips->bytes_kernel_copied : 0;

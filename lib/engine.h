@@ -82,7 +82,8 @@ struct szc_listener {
 	struct szc_rx *rx;
 	int fd;
 	unsigned port;
-	bool held; /* waits for a free connection slot */
+	int backlog; /* as asked for */
+	bool held;   /* waits for a free connection slot */
 	struct szc_watch incoming;
 	struct szc_listener *next;
 };
@@ -98,6 +99,7 @@ struct szc_rx {
 	struct szc_refill refill;
 	struct szc_budget budget; /* how a NIC queue's area is shared out */
 	int receive_buffer;       /* what each socket's SO_RCVBUF is bounded by; 0: as the kernel thinks */
+	unsigned unaccepted; /* connections that all listeners' backlogs together may hold; 0: as many as asked for */
 	struct szc_view *free_views;
 
 	struct szc_conn **conns; /* by slot; made when first used, kept until close */

@@ -10,13 +10,18 @@
 #include "uring.h"
 #include "zcrx_abi.h"
 
-uint8_t *szc_ifq_at(const struct szc_ifq *ifq, uint64_t off)
+/* What the kernel names outside of all that was registered is no memory of ours: there is no going on from that. */
+uint8_t *szc_ifq_at(const struct szc_ifq *ifq, uint64_t off, size_t len)
 {
-	uint64_t number = off >> SZC_ZCRX_AREA_SHIFT;
+	uint64_t number = off >> SZC_ZCRX_AREA_SHIFT, at = off & ~SZC_ZCRX_AREA_MASK;
+	const struct szc_area *area;
 
 	if (number >= atomic_load_explicit(&ifq->rq->area_count, memory_order_acquire))
-		abort(); /* the kernel wrote somewhere that nobody registered */
-	return ifq->rq->areas[number].base + (off & ~SZC_ZCRX_AREA_MASK);
+		abort();
+	area = &ifq->rq->areas[number];
+	if (at > area->size || len > area->size - at)
+		abort();
+	return area->base + at;
 }
 
 /* ---- the refill ring */

@@ -63,8 +63,8 @@ struct szc_ifq {
 	struct szc_frag **waiting_end;
 };
 
-/* The bytes at that place. */
-uint8_t *szc_ifq_at(const struct szc_ifq *ifq, uint64_t off);
+/* The `len` bytes at that place, which lie in a registered area, or the program ends. */
+uint8_t *szc_ifq_at(const struct szc_ifq *ifq, uint64_t off, size_t len);
 
 /* A fragment without references: its buffer goes back to the kernel, and it is free once the ring has taken it. */
 void szc_ifq_return(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *frag);

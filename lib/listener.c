@@ -57,6 +57,26 @@ static int accept_one(struct szc_listener *listener)
 	return 1;
 }
 
+/* A socket that waits to be accepted can fill a part of the area, where somebody counts on its bound. */
+static int fair_backlog(const struct szc_rx *rx, unsigned listeners, int asked)
+{
+	int backlog = asked ? asked : BACKLOG, fair;
+
+	if (!rx->unaccepted)
+		return backlog;
+	fair = (int)(rx->unaccepted / listeners) - 1; /* a backlog of n lets n + 1 wait */
+	return backlog >= 0 && backlog < fair ? backlog : fair;
+}
+
+/* Their number has changed. Those that were closed count until the backend lets go of the socket. */
+static void share_backlog(const struct szc_rx *rx)
+{
+	const struct szc_listener *listener;
+
+	for (listener = rx->listeners; listener; listener = listener->next)
+		listen(listener->fd, fair_backlog(rx, rx->listeners_alive, listener->backlog));
+}
+
 static void incoming(struct szc_watch *watch)
 {
 	struct szc_listener *listener = watch->owner;
@@ -65,6 +85,7 @@ static void incoming(struct szc_watch *watch)
 	if (watch->doomed) {
 		close(listener->fd);
 		listener->rx->listeners_alive--;
+		share_backlog(listener->rx);
 		free(listener);
 		return;
 	}
@@ -101,7 +122,7 @@ static int bind_and_listen(const struct szc_rx *rx, const struct addrinfo *addre
 	if (address->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (!bind(fd, address->ai_addr, address->ai_addrlen) &&
-	    !listen(fd, options->backlog ? options->backlog : BACKLOG))
+	    !listen(fd, fair_backlog(rx, rx->listeners_alive + 1, options->backlog)))
 		return fd;
 	saved = errno;
 	close(fd);
@@ -155,6 +176,11 @@ int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_liste
 
 	if (options)
 		memcpy(&chosen, options, options->size < sizeof(chosen) ? options->size : sizeof(chosen));
+	if (rx->unaccepted && rx->listeners_alive == rx->unaccepted)
+		return szc_rx_fail(rx, SZC_E_LIMIT,
+				   "%u listeners share the backlog already, and it has room for as many connections: "
+				   "close one, or open an engine for more connections",
+				   rx->listeners_alive);
 	if (szc_address_resolve(address, true, &found, why, sizeof(why)))
 		return szc_rx_fail(rx, SZC_E_ADDRESS, "%s", why);
 	fd = bind_first(rx, found, &chosen);
@@ -179,6 +205,7 @@ int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_liste
 	listener->rx = rx;
 	listener->fd = fd;
 	listener->port = port_of(fd);
+	listener->backlog = chosen.backlog;
 	listener->incoming = (struct szc_watch){.fd = fd, .fired = incoming, .owner = listener};
 	error = rx->ops->watch(rx, &listener->incoming);
 	if (error) {
@@ -189,6 +216,7 @@ int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_liste
 	listener->next = rx->listeners;
 	rx->listeners = listener;
 	rx->listeners_alive++;
+	share_backlog(rx);
 	if (out)
 		*out = listener;
 	return 0;

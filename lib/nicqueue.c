@@ -51,6 +51,14 @@ static int derive_shared(struct szc_rx *rx)
 	return 0;
 }
 
+static bool can_grow(void)
+{
+	struct szc_features features;
+
+	szc_features_query(&features);
+	return features.ctrls > SZC_ZCRX_CTRL_ADD_AREA;
+}
+
 static int derive_own(struct szc_rx *rx)
 {
 	struct szc_rx_options *o = &rx->options;
@@ -62,6 +70,8 @@ static int derive_own(struct szc_rx *rx)
 	if (o->buffer_size < page)
 		o->buffer_size = page;
 	rx->budget.ring = nic.ring;
+	if (!can_grow())
+		o->area_max = 0; /* what it may grow to is memory that it never has */
 	if (!o->dmabuf_fd)
 		return 0;
 	o->area_size = (size_t)lseek(o->dmabuf_fd, 0, SEEK_END);
@@ -109,7 +119,7 @@ static int zcrx_map(struct szc_rx *rx)
 
 static unsigned promise(const struct szc_budget *b)
 {
-	return b->connections * (b->quota + b->queued);
+	return (unsigned)szc_budget_promise(b);
 }
 
 static int open_shared(struct szc_rx *rx, struct zcrx_state *state)
@@ -148,8 +158,6 @@ static int open_own(struct szc_rx *rx, struct zcrx_state *state)
 	atomic_store(&state->ifq.rq->promised, promise(&rx->budget));
 	if (rx->options.shareable)
 		error = szc_registration_export(rx, &state->ifq);
-	if (rx->options.area_max && state->features.ctrls <= SZC_ZCRX_CTRL_ADD_AREA)
-		state->starvation.cannot_grow = true;
 	return error;
 }
 
@@ -168,6 +176,7 @@ static int zcrx_open(struct szc_rx *rx)
 	}
 	szc_uring_forget_fd(&state->uring);
 	rx->receive_buffer = rx->budget.receive_buffer;
+	rx->unaccepted = rx->budget.unaccepted;
 	return 0;
 }
 
@@ -247,14 +256,17 @@ static void zcrx_describe(struct szc_rx *rx, char *text, size_t size)
 		snprintf(length, sizeof(length), "buffers: not longer than a page, because %s\n",
 			 szc_refusal_length(r->buffer_size_error));
 	if (b->area_max > b->area_size)
-		snprintf(growth, sizeof(growth), "; it may grow to %zu KiB%s", b->area_max / 1024,
-			 state->starvation.cannot_grow ? ", but this kernel cannot" : "");
+		snprintf(growth, sizeof(growth), "; it may grow to %zu KiB", b->area_max / 1024);
+	else if (rx->given.area_max > b->area_size)
+		snprintf(growth, sizeof(growth), "; it cannot grow, as this kernel cannot add to it");
 	snprintf(text, size,
 		 "queue: %u of %s%s, a ring of %u\n%s"
 		 "of the area: %u buffers for the NIC, at most %u in each socket (SO_RCVBUF %d)%s\n"
+		 "backlog: at most %u connections wait unaccepted\n"
 		 "kernel: %s completions, %s refill ring, starvation %s\n",
 		 rx->options.queue, rx->options.ifname, rx->options.share ? ", shared" : "", b->ring, length,
-		 b->standing, b->queued, b->receive_buffer, growth, state->features.cqe_mixed ? "mixed" : "wide",
+		 b->standing, b->queued, b->receive_buffer, growth, b->unaccepted,
+		 state->features.cqe_mixed ? "mixed" : "wide",
 		 state->ifq.imported ? "another engine's"
 		 : r->kernel_ring    ? "its own"
 				     : "our",

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "starvation.h"
 
+#include <string.h>
+
 #include "engine.h"
 #include "ifq.h"
 #include "zcrx_abi.h"
 
 enum {
 	RETRY_MS = 20,
+	GROW_MS = 1000,       /* after a failure */
 	AREA_LEAST = 2 << 20, /* the area grows by at least that, but for the last time */
 };
 
@@ -20,18 +23,43 @@ static size_t area_total(const struct szc_rq *rq)
 	return total;
 }
 
-/* By as much as it had at first, up to what it may have. */
+/* Sockets were promised what the area cannot have. What they hold already they keep until it is read. */
+static void promise_less(struct szc_rx *rx, struct szc_rq *rq)
+{
+	unsigned before = (unsigned)szc_budget_promise(&rx->budget), i;
+	const struct szc_listener *listener;
+
+	rx->budget.reserved = atomic_load(&rq->promised) - before;
+	szc_budget_limit(&rx->budget, area_total(rq));
+	atomic_fetch_sub(&rq->promised, before - (unsigned)szc_budget_promise(&rx->budget));
+	rx->receive_buffer = rx->budget.receive_buffer;
+	for (i = 0; i < rx->slots_made; i++)
+		if (rx->conns[i]->state == SZC_CONN_OPEN)
+			szc_rx_bound_socket(rx, rx->conns[i]->fd);
+	for (listener = rx->listeners; listener; listener = listener->next)
+		szc_rx_bound_socket(rx, listener->fd);
+}
+
+/* It doubles, up to what it may have: so there are few areas, however far it goes. */
 static bool grow(struct szc_rx *rx, struct szc_starvation *starvation, struct szc_ifq *ifq)
 {
 	size_t most = rx->options.area_max, total = area_total(ifq->rq);
-	size_t size = rx->options.area_size > AREA_LEAST ? rx->options.area_size : AREA_LEAST;
+	size_t size = total > AREA_LEAST ? total : AREA_LEAST;
+	int error;
 
-	if (starvation->cannot_grow || ifq->imported || total >= most)
+	if (ifq->imported || total >= most || szc_clock_ms() < starvation->grow_ms)
 		return false;
 	if (size > most - total)
 		size = (most - total) / rx->options.buffer_size * rx->options.buffer_size;
-	if (!size || szc_ifq_add_area(rx, ifq, size)) {
-		starvation->cannot_grow = true;
+	if (!size)
+		return false;
+	error = szc_ifq_add_area(rx, ifq, size);
+	if (error) {
+		starvation->grow_ms = szc_clock_ms() + GROW_MS;
+		promise_less(rx, ifq->rq);
+		szc_rx_fail(rx, error,
+			    "the area ran dry and cannot grow by %zu KiB: %s; sockets are held to what there is",
+			    size / 1024, strerror(-error));
 		return false;
 	}
 	rx->stats.areas_added++;

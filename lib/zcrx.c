@@ -7,8 +7,9 @@
  *
  * Nobody posts buffers for a connection, so a quota can only be kept by how much a receive is asked for: its byte
  * count, guessed from how full this connection's buffers were lately. Small segments can prove the guess wrong; then
- * the receive is cancelled. What arrives until that takes effect is packed into the buffers before it without a NIC;
- * on a queue it is bounded by what the socket could hold (budget.h).
+ * the receive is cancelled. What arrives until that takes effect is packed into the buffers before it without a NIC. On
+ * a queue it lies in its buffers already, and is bounded by what the socket could hold (budget.h). What came through
+ * another queue is copied piece by piece, each into a buffer of its own: that only the byte count bounds, and the area.
  *
  * How a receive ends, other than by the peer or an error (io_zcrx_recv_skb and io_recvzc in the kernel):
  *   0 after all that was asked   armed again when the quota has room
@@ -119,6 +120,8 @@ void szc_zcrx_receive(struct szc_conn *conn)
 			szc_uring_cancel(&state->uring, conn, SZC_URING_RECV);
 			zcrx->cancelling = true;
 		}
+		/* It waits for its own buffers now; when they are back the shortage may be long over, and forgotten. */
+		zcrx->area_empty = false;
 		szc_conn_park(conn, true);
 		return;
 	}
@@ -163,8 +166,8 @@ static void take(struct szc_conn *conn, const struct io_uring_cqe *cqe)
 	uint32_t buffer_size = (uint32_t)rx->options.buffer_size;
 	struct szc_frag *frag = szc_refill_take(&rx->refill, conn);
 
-	frag->base = szc_ifq_at(&state_of(rx)->ifq, where->off);
 	frag->len = (uint32_t)cqe->res;
+	frag->base = szc_ifq_at(&state_of(rx)->ifq, where->off, frag->len);
 	frag->cap = without_nic(rx) ? buffer_size - (uint32_t)(where->off % buffer_size) : frag->len;
 	frag->off = where->off;
 	zcrx->got += frag->len;

@@ -171,6 +171,8 @@ struct szc_nic_info {
 	unsigned rx_queues_max;
 	unsigned rx_ring; /* 0: the driver does not tell */
 	unsigned rx_ring_max;
+	unsigned
+		rx_ring_payload; /* of the ring beside it that takes payload, where there is one and the driver tells */
 	enum szc_nic_split split;
 	uint64_t split_threshold; /* packets up to this many bytes are not split; or SZC_NIC_UNKNOWN */
 	unsigned rss_entries;     /* of the main RSS table; 0: there is none */

@@ -78,13 +78,16 @@ struct szc_rx_options {
 	 *
 	 * On a NIC queue a packet takes a whole buffer, however short it is, unless NIC or driver merge packets. And
 	 * what TCP keeps unread occupies the area too. So there the rule for the three above is
-	 *   2 * ring + 128 + max_connections * (quota_buffers + queued) * buffer_size <= area_size (area_max if larger)
-	 * in buffers, where `ring` is the queue's ring and `queued` bounds a socket's receive buffer. Defaults: buffers of
-	 * 4 KiB; of a given area a connection's share in equal halves, else 64 buffers for each half.
+	 *   2 * ring + 128 + max_connections * quota_buffers + (max_connections + unaccepted) * queued
+	 *   <= area_size (area_max if larger) / buffer_size
+	 * where `ring` is the queue's ring, `queued` bounds a socket's receive buffer, and `unaccepted` is how many
+	 * connections may wait in the backlogs of all listeners together: max_connections, but 4 at least and 16 at most.
+	 * Defaults: buffers of 4 KiB; quota and `queued` alike, of a given area what there is, else 64 buffers each.
 	 */
 	const char *ifname; /* NULL: none */
 	unsigned queue;     /* 0 is a queue, too */
-	size_t area_max; /* the area grows up to this when it runs dry, where the kernel can; default: it does not grow */
+	size_t area_max; /* the area grows up to this when it runs dry; default: it does not. Where the kernel cannot let it
+			  * grow this is as if not given; where memory is wanting sockets get less, and it is tried again */
 
 	/*
 	 * Engines of several threads on one queue. The first one is opened with `shareable`, which costs a
@@ -195,7 +198,7 @@ SZC_API int szc_rx_fd(const struct szc_rx *rx);
 
 struct szc_listen_options {
 	size_t size;
-	int backlog;     /* default 511 */
+	int backlog;     /* default 511; on a NIC's queue there are few places for all listeners together, see above */
 	bool reuse_port; /* SO_REUSEPORT: one engine a thread on one port */
 };
 
@@ -203,7 +206,8 @@ struct szc_listen_options {
  * Listens on "ADDR:PORT", "[ADDR6]:PORT" or ":PORT" (both families); port 0 takes a free one, szc_listener_port()
  * tells. `listener` may be NULL: it is closed with the engine.
  * Accepting waits while the engine has no connection slot free; the peers queue in the kernel's backlog.
- * Errors: SZC_E_ADDRESS, -EADDRINUSE, -EACCES (port below 1024), -EADDRNOTAVAIL.
+ * Errors: SZC_E_ADDRESS, -EADDRINUSE, -EACCES (port below 1024), -EADDRNOTAVAIL; SZC_E_LIMIT on a NIC's queue if there
+ * are as many listeners as places in the backlog.
  */
 SZC_API int szc_rx_listen(struct szc_rx *rx, const char *address, const struct szc_listen_options *options,
 			  struct szc_listener **listener);
@@ -217,7 +221,8 @@ SZC_API void szc_listener_close(struct szc_listener *listener);
 SZC_API int szc_rx_connect(struct szc_rx *rx, const char *address, int timeout_ms, struct szc_conn **conn);
 
 /*
- * Takes a connected TCP socket (accepted elsewhere, handed over by another process). On success the descriptor is the
+ * Takes a connected TCP socket (accepted elsewhere, handed over by another process; on a NIC's queue nobody bounds what
+ * occupies the area until then, nor how many of them wait). On success the descriptor is the
  * engine's and is closed with the connection; on failure it stays the caller's. Bytes already read from it are lost to
  * us. Receiving begins with the next szc_rx_wait(), so that a layer can be attached first. Errors: SZC_E_LIMIT,
  * -ENOTSOCK, -ENOTCONN.

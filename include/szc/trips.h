@@ -9,8 +9,10 @@
  * On a NIC's queue (zcrx) a fragment does not tell who wrote it. What the kernel had to copy is known from its statistics
  * (where it keeps them): of the whole queue, so that an engine's ledger has it and a connection's has not, and that of
  * several engines on one queue the first one's has it for all. A connection known to come through another queue counts
- * as copied, in its own ledger, too. The kernel's statistics leave out what it copied from a packet's linear part: that
- * the NIC's own counters alone can rule out, and only joined with those is zero copy proven.
+ * as copied, in its own ledger, too; how much of it the statistics have as well nobody tells, so an engine's ledger takes
+ * the larger of both. And the statistics leave out what was copied from a packet's linear part. So on a queue
+ * bytes_kernel_copied is what was copied at least, and exact as long as every connection comes through the queue and every
+ * payload is split off: that the NIC's own counters alone can tell, and only joined with those is zero copy proven.
  */
 #ifndef SZC_TRIPS_H
 #define SZC_TRIPS_H
@@ -26,7 +28,7 @@ struct szc_trips {
 	uint64_t bytes;                 /* payload handed out in views: plaintext where TLS runs */
 	uint64_t bytes_received;        /* as they came from TCP: framing and handshake included */
 	uint64_t bytes_zero_copy;       /* of bytes_received: written into the area by the device */
-	uint64_t bytes_kernel_copied;   /* of bytes_received: copied into the area by the kernel */
+	uint64_t bytes_kernel_copied;   /* of bytes_received: copied into the area by the kernel; zcrx: at least */
 	uint64_t bytes_user_copied;     /* payload and framing moved again by this library (compaction, copy-first) */
 	uint64_t bytes_opened_in_place; /* payload decrypted in the very buffers it arrived in */
 	uint64_t bytes_opened;          /* payload decrypted at all; what passes are counted from */

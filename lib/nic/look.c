@@ -41,6 +41,7 @@ static int look_at_rings(struct szc_nic *nic, struct szc_nic_info *info)
 	info->rx_queues_max = channels.rx_max;
 	info->rx_ring = rings.rx;
 	info->rx_ring_max = rings.rx_max;
+	info->rx_ring_payload = rings.payload;
 	info->split = rings.split;
 	info->split_threshold = rings.has_threshold ? rings.threshold : SZC_NIC_UNKNOWN;
 	return 0;

@@ -37,6 +37,7 @@ static int take_rings(const struct nlmsghdr *answer, void *arg)
 		return -EBADMSG;
 	rings->rx = number(tb, ETHTOOL_A_RINGS_RX);
 	rings->rx_max = number(tb, ETHTOOL_A_RINGS_RX_MAX);
+	rings->payload = number(tb, ETHTOOL_A_RINGS_RX_JUMBO);
 	/* The kernel counts as we do: unknown, disabled, enabled. */
 	rings->split = (enum szc_nic_split)number(tb, ETHTOOL_A_RINGS_TCP_DATA_SPLIT);
 	rings->has_threshold = tb[SZC_ETHTOOL_A_RINGS_HDS_THRESH];

@@ -8,6 +8,7 @@
 struct szc_nic_rings {
 	unsigned rx; /* 0: the driver does not tell */
 	unsigned rx_max;
+	unsigned payload; /* of a ring for payload alone, which ethtool calls jumbo; 0: none */
 	enum szc_nic_split split;
 	bool has_threshold;
 	unsigned threshold;

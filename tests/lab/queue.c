@@ -282,16 +282,32 @@ int queue_peer_socket(int family)
 	return fd;
 }
 
-int queue_dial(const struct queue *queue)
+static int dial(const struct queue *queue, int fd)
 {
 	struct sockaddr_storage address;
 	socklen_t len = near_address(queue->family, &address);
-	int on = 1, fd;
+	int on = 1;
 
 	((struct sockaddr_in *)&address)->sin_port = htons(queue->port); /* at the same place in both families */
-	fd = queue_peer_socket(queue->family);
-	assert_return_code(connect(fd, (struct sockaddr *)&address, len), errno);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return connect(fd, (struct sockaddr *)&address, len);
+}
+
+int queue_dial(const struct queue *queue)
+{
+	int fd = queue_peer_socket(queue->family);
+
+	assert_return_code(dial(queue, fd), errno);
+	return fd;
+}
+
+int queue_dial_begin(const struct queue *queue)
+{
+	int fd = queue_peer_socket(queue->family);
+
+	assert_return_code(fcntl(fd, F_SETFL, O_NONBLOCK), errno);
+	if (dial(queue, fd))
+		assert_int_equal(errno, EINPROGRESS);
 	return fd;
 }
 

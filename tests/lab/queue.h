@@ -47,6 +47,8 @@ void queue_listen(struct queue *queue, struct szc_rx *rx, int family);
 int queue_connect(struct queue *queue, struct sink *sink, unsigned seed);
 /* Only its first half: a socket of the other netns that is connected to us. */
 int queue_dial(const struct queue *queue);
+/* ... or will be, if we answer. It does not block. */
+int queue_dial_begin(const struct queue *queue);
 
 /* A socket of the other netns, for what neither of them is enough. */
 int queue_peer_socket(int family);

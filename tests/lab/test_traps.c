@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The traps of zero-copy receive, each twice: a program that knows nothing of it falls in (raw.h), and this library, or
- * szcnic's driver, does not. The last one needs memory beyond 4 GiB: test_traps_memory.c.
+ * szcnic's driver, does not. The last one needs memory beyond 4 GiB: trap_mask.c.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -363,7 +363,7 @@ static void a_full_completion_ring__with_our_care_loses_nothing(void **state)
 	enum { COUNT = 16, QUOTA = 1500, WAITING = 700, EACH = 600000 };
 	struct szc_rx_options options = {.max_connections = COUNT,
 					 .quota_buffers = QUOTA,
-					 .area_size = (size_t)(STANDING + COUNT * (QUOTA + WAITING)) * PAGE};
+					 .area_size = (size_t)(STANDING + COUNT * (QUOTA + 2 * WAITING)) * PAGE};
 	struct sink *sinks = calloc(COUNT, sizeof(*sinks));
 	struct sink_sender senders[COUNT];
 	struct queue queue;
@@ -480,7 +480,7 @@ static void a_small_area__without_care_stalls_for_good(void **state)
 
 static void a_small_area__with_our_care_goes_on(void **state)
 {
-	struct szc_rx_options options = {.max_connections = 1, .area_size = (STANDING + 64) * PAGE};
+	struct szc_rx_options options = {.max_connections = 1, .area_size = (STANDING + 6 * 32) * PAGE};
 	struct sink sink = {.seed = 4};
 	struct queue queue;
 	struct pair pair;

@@ -13,7 +13,11 @@
 #include "lib/zcrx_abi.h"
 #include "tests/lab/queue.h"
 
-enum { BYTES = 3 << 20 };
+enum {
+	BYTES = 3 << 20,
+	/* Of one connection: what the NIC holds, a quota of 32, and 32 in its socket and in each of 4 unaccepted ones. */
+	AREA = (2 * QUEUE_RING + 128 + 32 + 5 * 32) * 4096,
+};
 
 static bool knows_little, refuses_our_ring, refuses_growth;
 static int our_rings, kernel_rings, calls_of_new_ones;
@@ -119,8 +123,7 @@ static void a_small_area_needs_no_flush(void **state)
 
 	(void)state;
 	knows_little = true;
-	queue_open(&queue, AF_INET,
-		   (struct szc_rx_options){.max_connections = 1, .area_size = (2 * QUEUE_RING + 128 + 64) * 4096});
+	queue_open(&queue, AF_INET, (struct szc_rx_options){.max_connections = 1, .area_size = AREA});
 	transfer(&queue);
 	queue_close(&queue);
 }
@@ -140,28 +143,76 @@ static void a_share_is_refused_with_a_sentence(void **state)
 	queue_restore(&queue);
 }
 
-static void growth_that_fails_is_not_tried_again(void **state)
+static void what_cannot_grow_promises_what_it_has(void **state)
 {
-	struct szc_rx_options options = {.max_connections = 1,
-					 .area_size = (2 * QUEUE_RING + 128 + 64) * 4096,
-					 .area_max = 8 << 20,
-					 .quota_buffers = 32};
+	struct szc_rx_options options = {.max_connections = 1, .area_size = AREA, .area_max = 64 << 20};
+	struct queue queue;
+	char why[400];
+
+	(void)state;
+	knows_little = true;
+	queue_open(&queue, AF_INET, options);
+	assert_non_null(strstr(szc_rx_describe(queue.rx), "at most 32 in each socket"));
+	assert_non_null(strstr(szc_rx_describe(queue.rx), "it cannot grow, as this kernel cannot add to it"));
+	transfer(&queue);
+	queue_close(&queue);
+	/* Nor is what fits only into the larger one taken. */
+	queue_prepare(&queue);
+	options.area_size = 1 << 20;
+	assert_int_equal(queue_engine(&queue, options, why, sizeof(why)), SZC_E_OPTION);
+	assert_non_null(strstr(why, "Raise area_size to"));
+	queue_restore(&queue);
+}
+
+static int receive_buffer(const struct sink *sink)
+{
+	socklen_t len = sizeof(int);
+	int size;
+
+	assert_return_code(getsockopt(szc_conn_fd(sink->conn), SOL_SOCKET, SO_RCVBUF, &size, &len), errno);
+	return size;
+}
+
+/* Until the queue has run dry; our bound undone, which would not let it. */
+static void run_dry(const struct sink *sink, uint64_t before)
+{
 	int size = 64 << 20, calls;
+
+	assert_return_code(setsockopt(szc_conn_fd(sink->conn), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), errno);
+	for (calls = 0; calls < 40 && queue_counter("rx1_alloc_fail") == before; calls++)
+		usleep(50000);
+}
+
+static void growth_that_fails_is_tried_again_later(void **state)
+{
+	struct szc_rx_options options = {
+		.max_connections = 1, .area_size = AREA, .area_max = 8 << 20, .quota_buffers = 32};
 	struct queue queue;
 	struct sink sink;
 	struct sink_sender sender;
+	uint64_t before;
+	int fd;
 
 	(void)state;
 	refuses_growth = true;
 	queue_open(&queue, AF_INET, options);
-	sink_send(&sender, queue_connect(&queue, &sink, 2), 2, BYTES, 60000);
-	assert_return_code(setsockopt(szc_conn_fd(sink.conn), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), errno);
-	for (calls = 0; calls < 40 && !queue_counter("rx1_alloc_fail"); calls++)
-		usleep(50000);
-	sink_until_over(queue.rx, &sink, 1);
-	assert_int_equal(sink.got, BYTES);
-	assert_true(sink_stats(queue.rx).queue_empty >= 1);
+	fd = queue_connect(&queue, &sink, 2);
+	sink.anywhere = true;
+	before = queue_counter("rx1_alloc_fail");
+	assert_true(receive_buffer(&sink) > 1 << 20);
+	sink_send(&sender, fd, 2, 4 * BYTES, 60000);
+	run_dry(&sink, before);
+	while (!sink_stats(queue.rx).queue_empty)
+		sink_turn(queue.rx, SINK_TURN_MS);
 	assert_int_equal(sink_stats(queue.rx).areas_added, 0);
+	assert_non_null(strstr(szc_rx_last_error(queue.rx), "cannot grow"));
+	assert_int_equal(receive_buffer(&sink), 32 * 4096 / 4 * 3);
+	refuses_growth = false;
+	usleep(1100000);
+	run_dry(&sink, queue_counter("rx1_alloc_fail"));
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.got, 4 * BYTES);
+	assert_true(sink_stats(queue.rx).areas_added >= 1);
 	sink_send_end(&sender);
 	szc_conn_close(sink.conn);
 	queue_close(&queue);
@@ -174,7 +225,8 @@ int main(void)
 		cmocka_unit_test_setup(the_ring_can_lie_in_the_kernels_memory, setup),
 		cmocka_unit_test_setup(a_small_area_needs_no_flush, setup),
 		cmocka_unit_test_setup(a_share_is_refused_with_a_sentence, setup),
-		cmocka_unit_test_setup(growth_that_fails_is_not_tried_again, setup),
+		cmocka_unit_test_setup(what_cannot_grow_promises_what_it_has, setup),
+		cmocka_unit_test_setup(growth_that_fails_is_tried_again_later, setup),
 	};
 
 	alarm(300);

@@ -11,7 +11,9 @@
 enum {
 	PAGE = 4096,
 	STANDING = 2 * QUEUE_RING + 128, /* buffers that the NIC can hold by itself, as lib/budget.c has it */
-	SMALL = STANDING + 64,           /* buffers of a small area: one connection, 32 of quota, 32 in its socket */
+	UNACCEPTED = 4,                  /* sockets in the backlog, at least; the same */
+	SMALL = STANDING + 32 +
+		(1 + UNACCEPTED) * 32, /* of a small area: one connection, 32 of quota and in a socket */
 };
 
 /* The library's bound undone: what the kernel would have let the socket keep. */
@@ -106,13 +108,48 @@ static void a_dry_queue_is_given_more(void **state)
 	queue_close(&queue);
 }
 
+/* Peers that nobody accepts send all that they may: who was accepted goes on. */
+static void unaccepted_peers_leave_room(void **state)
+{
+	enum { PEERS = 40, EACH = 200000 };
+	static const uint8_t bytes[EACH];
+	struct szc_rx_options options = {.max_connections = 1, .area_size = SMALL * PAGE};
+	struct queue queue;
+	struct sink sink;
+	struct sink_sender sender;
+	int fds[PEERS], fd, i, heard = 0;
+
+	(void)state;
+	queue_open(&queue, AF_INET, options);
+	fd = queue_connect(&queue, &sink, 8);
+	for (i = 0; i < PEERS; i++)
+		fds[i] = queue_dial_begin(&queue);
+	usleep(500000);
+	for (i = 0; i < PEERS; i++)
+		heard += send(fds[i], bytes, EACH, MSG_NOSIGNAL) > 0;
+	assert_true(heard >= UNACCEPTED);
+	usleep(500000);
+	sink_send(&sender, fd, 8, 1 << 20, 60000);
+	fill_up(&sender);
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.got, 1 << 20);
+	assert_int_equal(sink_stats(queue.rx).queue_empty, 0);
+	assert_true(sink_stats(queue.rx).accepts_held >= 1);
+	sink_send_end(&sender);
+	szc_listener_close(queue.listener);
+	szc_conn_close(sink.conn);
+	for (i = 0; i < PEERS; i++)
+		close(fds[i]);
+	queue_close(&queue);
+}
+
 /* More at once, on all connections together, than the completion ring holds. */
 static void a_full_completion_ring_loses_nothing(void **state)
 {
 	enum { COUNT = 16, QUOTA = 1500, WAITING = 700, EACH = 600000 };
 	struct szc_rx_options options = {.max_connections = COUNT,
 					 .quota_buffers = QUOTA,
-					 .area_size = (size_t)(STANDING + COUNT * (QUOTA + WAITING)) * PAGE};
+					 .area_size = (size_t)(STANDING + COUNT * (QUOTA + 2 * WAITING)) * PAGE};
 	struct sink *sinks = calloc(COUNT, sizeof(*sinks));
 	struct sink_sender senders[COUNT];
 	struct queue queue;
@@ -168,12 +205,58 @@ static void a_hoarder_stalls_itself_alone(void **state)
 	free(sinks);
 }
 
+/* An engine on the queue, and a connection that does not come through it: all of it must be copied. */
+static int copied_connection(struct queue *queue, struct sink *sink, struct szc_rx_options options)
+{
+	char why[400];
+
+	queue_prepare(queue);
+	if (queue_engine(queue, options, why, sizeof(why)))
+		fail_msg("%s", why);
+	return sink_add(queue->rx, sink, 7, 0);
+}
+
+/*
+ * A hoarder that small segments took beyond its quota finds the area empty: by the time it lets go, the shortage is long
+ * over. (It asks for bytes that five times its quota could not hold in such segments, and the area holds fewer.)
+ */
+static void a_hoarder_beyond_its_quota_goes_on(void **state)
+{
+	enum { QUOTA = 80, SEGMENT = 100, TOTAL = 1200 * SEGMENT };
+	struct szc_rx_options options = {.max_connections = 1,
+					 .quota_buffers = QUOTA,
+					 .area_size = (STANDING + QUOTA + (1 + UNACCEPTED) * 16) * PAGE};
+	struct sink *sink = calloc(1, sizeof(*sink));
+	struct sink_sender sender;
+	struct queue queue;
+	int fd;
+
+	(void)state;
+	fd = copied_connection(&queue, sink, options);
+	unbound(sink);
+	sink_send(&sender, fd, 7, TOTAL, SEGMENT);
+	fill_up(&sender);
+	sink->hoard = true;
+	sink_until_quiet(queue.rx);
+	assert_true(sink_stats(queue.rx).area_empty >= 1);
+	assert_true(sink_stats(queue.rx).buffers_out >= QUOTA);
+	sink_release(queue.rx, sink);
+	sink_until_over(queue.rx, sink, 1);
+	assert_int_equal(sink->got, TOTAL);
+	sink_send_end(&sender);
+	szc_conn_close(sink->conn);
+	sink_finish(queue.rx);
+	queue_restore(&queue);
+	free(sink);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_small_area_survives_loss),    cmocka_unit_test(a_dry_queue_recovers),
-		cmocka_unit_test(a_dry_queue_is_given_more),     cmocka_unit_test(a_full_completion_ring_loses_nothing),
-		cmocka_unit_test(a_hoarder_stalls_itself_alone),
+		cmocka_unit_test(a_small_area_survives_loss),           cmocka_unit_test(a_dry_queue_recovers),
+		cmocka_unit_test(unaccepted_peers_leave_room),          cmocka_unit_test(a_dry_queue_is_given_more),
+		cmocka_unit_test(a_full_completion_ring_loses_nothing), cmocka_unit_test(a_hoarder_stalls_itself_alone),
+		cmocka_unit_test(a_hoarder_beyond_its_quota_goes_on),
 	};
 
 	alarm(300);

@@ -20,6 +20,8 @@ static void holds(const struct szc_budget *b)
 {
 	size_t ceiling = b->area_max > b->area_size ? b->area_max : b->area_size;
 
+	assert_int_equal(szc_budget_total(b) - szc_budget_promise(b), b->standing + b->reserved);
+	assert_in_range(b->unaccepted, 4, 16);
 	assert_true(szc_budget_total(b) <= ceiling / b->buffer_size);
 	assert_true(b->quota >= szc_rx_min_quota(b->buffer_size));
 	assert_true(b->queued >= 16);
@@ -37,7 +39,8 @@ static void defaults_are_some_tens_of_mebibytes(void **state)
 	assert_int_equal(b.standing, 2 * 256 + 128);
 	assert_int_equal(b.quota, 64);
 	assert_int_equal(b.queued, 64);
-	assert_int_equal(b.area_size, (640 + 64 * 128) * 4096);
+	assert_int_equal(b.unaccepted, 16);
+	assert_int_equal(b.area_size, (640 + 64 * 64 + (64 + 16) * 64) * 4096);
 	/* Long buffers: fewer of them. */
 	b = filled((struct szc_budget){.buffer_size = 32768, .connections = 64, .ring = 256});
 	holds(&b);
@@ -52,13 +55,14 @@ static void a_given_area_is_shared_out(void **state)
 	(void)state;
 	holds(&b);
 	assert_int_equal(b.standing, 256);
-	assert_int_equal(b.quota, (1024 - 256) / 2 / 2);
+	assert_int_equal(b.unaccepted, 4);
+	assert_int_equal(b.quota, (1024 - 256) / (2 + 2 + 4));
 	assert_int_equal(b.queued, b.quota);
 	assert_int_equal(b.receive_buffer, b.queued * 4096 / 4 * 3);
 	b = filled((struct szc_budget){
 		.buffer_size = 4096, .connections = 2, .ring = 64, .area_size = 4 << 20, .quota = 300});
 	holds(&b);
-	assert_int_equal(b.queued, 384 - 300);
+	assert_int_equal(b.queued, (1024 - 256 - 2 * 300) / (2 + 4));
 }
 
 static void others_are_left_room(void **state)
@@ -69,7 +73,7 @@ static void others_are_left_room(void **state)
 				    .connections = 8,
 				    .ring = 64,
 				    .area_size = 64 << 20,
-				    .reserved = 8 * (first.quota + first.queued),
+				    .reserved = (unsigned)szc_budget_promise(&first),
 				    .leave_room = true};
 
 	(void)state;
@@ -98,11 +102,30 @@ static void a_growing_area_begins_small(void **state)
 	assert_int_equal(b.area_size, 4 << 20);
 }
 
+static void less_than_promised_is_shared_again(void **state)
+{
+	struct szc_budget b = filled((struct szc_budget){
+		.buffer_size = 4096, .connections = 4, .ring = 64, .area_max = 64 << 20, .area_size = 4 << 20});
+	unsigned quota = b.quota = 64, queued = b.queued;
+
+	(void)state;
+	szc_budget_limit(&b, 64 << 20);
+	assert_int_equal(b.queued, queued);
+	szc_budget_limit(&b, 4 << 20);
+	assert_int_equal(b.quota, quota);
+	assert_int_equal(b.queued, (1024 - 256 - 4 * 64) / (4 + 4));
+	assert_int_equal(b.receive_buffer, b.queued * 4096 / 4 * 3);
+	assert_true(szc_budget_total(&b) <= 1024);
+	/* Quotas alone are more: it cannot be helped. */
+	szc_budget_limit(&b, 1 << 20);
+	assert_int_equal(b.queued, 16);
+}
+
 static void the_arithmetic_is_told(void **state)
 {
 	struct szc_budget b = {.buffer_size = 4096, .connections = 64, .ring = 256, .area_size = 8 << 20};
 	struct szc_budget enough = b;
-	size_t need = 640 + 64 * (7 + 16);
+	size_t need = 640 + 64 * 7 + (64 + 16) * 16;
 	char words[80];
 
 	(void)state;
@@ -115,7 +138,8 @@ static void the_arithmetic_is_told(void **state)
 	snprintf(words, sizeof(words), "Raise area_size to %zu", need * 4096);
 	assert_non_null(strstr(why, words));
 	assert_non_null(strstr(why, "640 for the NIC (twice its ring of 256, and 128)"));
-	assert_non_null(strstr(why, "each of 64 connections 7 of quota and 16 in its socket"));
+	assert_non_null(
+		strstr(why, "7 of quota for each of 64 connections, 16 in each socket and in 16 unaccepted ones"));
 	/* A quota that no TLS record fits into is refused, however large the area. */
 	b.area_size = 1 << 30;
 	b.quota = 3;
@@ -160,6 +184,7 @@ int main(void)
 		cmocka_unit_test(a_given_area_is_shared_out),
 		cmocka_unit_test(others_are_left_room),
 		cmocka_unit_test(a_growing_area_begins_small),
+		cmocka_unit_test(less_than_promised_is_shared_again),
 		cmocka_unit_test(the_arithmetic_is_told),
 		cmocka_unit_test(whatever_is_taken_fits),
 	};

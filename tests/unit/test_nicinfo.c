@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* What an engine wants to know of a NIC: doubles of the library's own looking stand in front of it. */
+#include "fixture.h"
+
+#include <errno.h>
+#include "lib/nicinfo.h"
+
+static struct szc_nic_info told;
+static struct szc_nic_queue told_queue = {.id = 3, .napi_id = 77};
+static int error;
+
+int szc_nic_open(struct szc_nic **nic, const struct szc_nic_options *options)
+{
+	(void)nic;
+	(void)options;
+	return error;
+}
+
+void szc_nic_close(struct szc_nic *nic)
+{
+	(void)nic;
+}
+
+int szc_nic_look(struct szc_nic *nic, const struct szc_nic_info **info)
+{
+	(void)nic;
+	*info = &told;
+	return 0;
+}
+
+const struct szc_nic_queue *szc_nic_queue(const struct szc_nic *nic, size_t index)
+{
+	(void)nic;
+	return index ? NULL : &told_queue;
+}
+
+static unsigned ring_of(unsigned rx, unsigned payload)
+{
+	struct szc_nicinfo info;
+
+	told.rx_ring = rx;
+	told.rx_ring_payload = payload;
+	assert_int_equal(szc_nicinfo_look(&info, "lo", 3), 0);
+	assert_int_equal(info.napi_id, 77);
+	return info.ring;
+}
+
+static void the_longer_ring_counts(void **state)
+{
+	(void)state;
+	assert_int_equal(ring_of(512, 0), 512);
+	assert_int_equal(ring_of(511, 2044), 2044); /* bnxt */
+	assert_int_equal(ring_of(1024, 256), 1024); /* fbnic, whose first is of completions: rather too much */
+	assert_int_equal(ring_of(0, 0), 0);
+}
+
+static void what_is_not_told_is_nothing(void **state)
+{
+	struct szc_nicinfo info;
+
+	(void)state;
+	assert_int_equal(szc_nicinfo_look(&info, "lo", 4), 0);
+	assert_int_equal(info.napi_id, 0);
+	error = -EOPNOTSUPP;
+	assert_int_equal(szc_nicinfo_look(&info, "lo", 3), 0);
+	assert_int_equal(info.ring, 0);
+	error = 0;
+	assert_int_equal(szc_nicinfo_look(&info, "szc-none0", 3), -ENODEV);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_longer_ring_counts),
+		cmocka_unit_test(what_is_not_told_is_nothing),
+	};
+
+	return cmocka_run_group_tests_name("nicinfo", tests, NULL, NULL);
+}
