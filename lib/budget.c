@@ -20,9 +20,9 @@ enum {
 };
 
 /*
- * The ring that takes payload (nicinfo.c) is full when all is idle. The page pool between it and the area keeps as many again, in its own ring, and a
- * few at hand: those are free for the NIC, but not for the kernel when it must copy what did not come through the queue
- * (io_alloc_fallback_niov takes from the area alone).
+ * The ring that takes payload (nicinfo.c) is full when all is idle. The page pool between it and the area keeps as many
+ * again, in its own ring, and a few at hand: those are free for the NIC, but not for the kernel when it must copy what
+ * did not come through the queue (io_alloc_fallback_niov takes from the area alone).
  */
 static unsigned standing(unsigned ring)
 {

@@ -60,6 +60,7 @@ static int describe_ring(struct szc_rq *rq, const struct szc_registration *r, st
 	int error;
 
 	if (r->event && r->features->events) {
+		/* Not SZC_ZCRX_EVENT_COPY: it says once that something was copied, the statistics always how much. */
 		a->event.user_data = r->event;
 		a->event.type_mask = 1U << SZC_ZCRX_EVENT_ALLOC_FAIL;
 		a->event.flags = SZC_ZCRX_EVENT_STATS;

@@ -6,10 +6,12 @@
  * was armed again; and only the ring that registered the queue hears it. A receive that must be copied into a buffer and
  * finds none ends with ENOMEM.
  *
- * What helps: more memory, if the area may grow. If the kernel has none, the memory was promised in vain: sockets are
- * held to what there is, and it is tried again when the area runs dry again, though not at once. Buffers that come back; a flush brings them from the refill ring into
+ * What helps: more memory, if the area may grow. Buffers that come back; a flush brings them from the refill ring into
  * the queue's page pool even if the NIC does not ask. And time: the NIC can hold, idle, all the buffers that a copy
  * needs, and then nobody's release ends it.
+ *
+ * If there is no memory to grow by, it was promised in vain: sockets are held to what there is, and it is tried again
+ * when the area runs dry again, though not at once.
  */
 #ifndef SZC_LIB_STARVATION_H
 #define SZC_LIB_STARVATION_H

@@ -107,6 +107,28 @@ static struct szc_nic *open_nic(const char *ifname)
 	return nic;
 }
 
+void queue_huge_pages(unsigned count)
+{
+	FILE *file = fopen("/proc/sys/vm/nr_hugepages", "r+");
+	unsigned reserved;
+
+	assert_non_null(file);
+	assert_true(fprintf(file, "%u", count) > 0);
+	assert_int_equal(fflush(file), 0);
+	rewind(file);
+	assert_int_equal(fscanf(file, "%u", &reserved), 1);
+	assert_true(reserved >= count);
+	fclose(file);
+}
+
+uint64_t queue_buffer_length(const struct queue *queue)
+{
+	const struct szc_nic_info *info;
+
+	assert_int_equal(szc_nic_look(queue->nic, &info), 0);
+	return szc_nic_queue(queue->nic, QUEUE)->rx_buf_len;
+}
+
 void queue_prepare(struct queue *queue)
 {
 	struct szc_nic_prepare_options options = {.size = sizeof(options), .queue = QUEUE, .rx_ring = QUEUE_RING};

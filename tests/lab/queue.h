@@ -35,6 +35,11 @@ void queue_open(struct queue *queue, int family, struct szc_rx_options options);
 /* Closes the engine, once every connection is closed and every buffer back, and undoes the rest. */
 void queue_close(struct queue *queue);
 
+/* Memory for areas in pieces of 2 MiB, all of it or a failed test; 0 gives it back. */
+void queue_huge_pages(unsigned count);
+/* The queue's buffers as the kernel has them now. */
+uint64_t queue_buffer_length(const struct queue *queue);
+
 /* Only the NIC's part: prepared, and back. */
 void queue_prepare(struct queue *queue);
 void queue_restore(struct queue *queue);

@@ -184,6 +184,54 @@ static void another_way_in_is_copied_and_counted(void **state)
 	queue_restore(&queue);
 }
 
+static void send_part(int fd, unsigned seed, size_t from, size_t len)
+{
+	uint8_t *bytes = malloc(len);
+	size_t i;
+
+	assert_non_null(bytes);
+	for (i = 0; i < len; i++)
+		bytes[i] = sink_byte(seed, from + i);
+	assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
+	free(bytes);
+}
+
+/*
+ * A connection that came through the queue at first and does not any more, as its rule is gone. Nobody but the kernel
+ * knows: it copies, and its statistics have it.
+ */
+static void a_way_that_changes_is_copied_and_counted(void **state)
+{
+	enum { PART = 60000 };
+	struct queue queue;
+	struct sink sink;
+	struct szc_trips trips;
+	int fd;
+
+	(void)state;
+	queue_open(&queue, AF_INET, (struct szc_rx_options){.max_connections = 1});
+	fd = queue_connect(&queue, &sink, 11);
+	send_part(fd, 11, 0, PART);
+	while (sink.got < PART)
+		sink_turn(queue.rx, SINK_TURN_MS);
+	szc_rx_trips(queue.rx, &trips);
+	assert_int_equal(trips.bytes_zero_copy, PART);
+	/* The rule; what is below cannot be undone yet. */
+	assert_true(szc_nic_restore(queue.nic) < 0);
+	send_part(fd, 11, PART, PART);
+	shutdown(fd, SHUT_WR);
+	sink_until_over(queue.rx, &sink, 1);
+	assert_int_equal(sink.error, 0);
+	assert_int_equal(sink.got, 2 * PART);
+	assert_int_equal(sink_stats(queue.rx).elsewhere, 0);
+	szc_rx_trips(queue.rx, &trips);
+	assert_int_equal(trips.bytes_kernel_copied, PART);
+	assert_int_equal(trips.bytes_zero_copy, PART);
+	szc_conn_close(sink.conn);
+	close(fd);
+	queue_close(&queue);
+}
+
 /* The interface goes down and up again, twice, under traffic. */
 static void down_and_up_loses_nothing(void **state)
 {
@@ -388,6 +436,7 @@ int main(void)
 		cmocka_unit_test(views_outlive_their_connection),
 		cmocka_unit_test(a_child_keeps_nothing),
 		cmocka_unit_test(another_way_in_is_copied_and_counted),
+		cmocka_unit_test(a_way_that_changes_is_copied_and_counted),
 		cmocka_unit_test(down_and_up_loses_nothing),
 		cmocka_unit_test(drives_a_foreign_loop),
 		cmocka_unit_test(runs_without_privilege),

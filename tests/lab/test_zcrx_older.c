@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,11 +16,12 @@
 
 enum {
 	BYTES = 3 << 20,
+	RING_SHORT = 64, /* entries of a refill ring */
 	/* Of one connection: what the NIC holds, a quota of 32, and 32 in its socket and in each of 4 unaccepted ones. */
 	AREA = (2 * QUEUE_RING + 128 + 32 + 5 * 32) * 4096,
 };
 
-static bool knows_little, refuses_our_ring, refuses_growth;
+static bool knows_little, refuses_our_ring, refuses_growth, short_ring;
 static int our_rings, kernel_rings, calls_of_new_ones;
 
 void __real_szc_features_query(struct szc_features *features);
@@ -49,6 +51,8 @@ int __wrap_szc_uring_register(struct szc_uring *uring, unsigned opcode, void *ar
 
 		our_rings += ours;
 		kernel_rings += !ours;
+		if (short_ring)
+			((struct szc_zcrx_ifq_reg *)arg)->rq_entries = RING_SHORT;
 		if (ours && refuses_our_ring)
 			return -EFAULT;
 		if (knows_little &&
@@ -68,7 +72,7 @@ int __wrap_szc_uring_register(struct szc_uring *uring, unsigned opcode, void *ar
 static int setup(void **state)
 {
 	(void)state;
-	knows_little = refuses_our_ring = refuses_growth = false;
+	knows_little = refuses_our_ring = refuses_growth = short_ring = false;
 	our_rings = kernel_rings = calls_of_new_ones = 0;
 	return 0;
 }
@@ -141,6 +145,32 @@ static void a_share_is_refused_with_a_sentence(void **state)
 			 SZC_E_BACKEND);
 	assert_non_null(strstr(why, "cannot share a queue"));
 	queue_restore(&queue);
+}
+
+/* The refill ring holds fewer than come back at once; what found it full waits, and nothing is lost. */
+static void a_full_refill_ring_loses_nothing(void **state)
+{
+	struct szc_rx_options options = {
+		.max_connections = 1, .quota_buffers = 512, .area_size = (2 * QUEUE_RING + 128 + 512 + 5 * 512) * 4096};
+	struct sink *sink = calloc(1, sizeof(*sink));
+	struct sink_sender sender;
+	struct queue queue;
+
+	(void)state;
+	short_ring = true;
+	queue_open(&queue, AF_INET, options);
+	sink_send(&sender, queue_connect(&queue, sink, 3), 3, BYTES, 60000);
+	sink->hoard = true;
+	sink_until_quiet(queue.rx);
+	assert_true(sink_stats(queue.rx).buffers_out > RING_SHORT);
+	sink_release(queue.rx, sink);
+	sink_until_over(queue.rx, sink, 1);
+	assert_int_equal(sink->got, BYTES);
+	assert_true(sink_stats(queue.rx).refill_full >= 1);
+	sink_send_end(&sender);
+	szc_conn_close(sink->conn);
+	queue_close(&queue);
+	free(sink);
 }
 
 static void what_cannot_grow_promises_what_it_has(void **state)
@@ -225,6 +255,7 @@ int main(void)
 		cmocka_unit_test_setup(the_ring_can_lie_in_the_kernels_memory, setup),
 		cmocka_unit_test_setup(a_small_area_needs_no_flush, setup),
 		cmocka_unit_test_setup(a_share_is_refused_with_a_sentence, setup),
+		cmocka_unit_test_setup(a_full_refill_ring_loses_nothing, setup),
 		cmocka_unit_test_setup(what_cannot_grow_promises_what_it_has, setup),
 		cmocka_unit_test_setup(growth_that_fails_is_tried_again_later, setup),
 	};

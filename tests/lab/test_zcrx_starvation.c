@@ -250,13 +250,65 @@ static void a_hoarder_beyond_its_quota_goes_on(void **state)
 	free(sink);
 }
 
+static void *release_later(void *arg)
+{
+	struct sink *sink = arg;
+	unsigned i;
+
+	usleep(300000);
+	for (i = 0; i < sink->view_count; i++)
+		szc_view_release(sink->views[i]);
+	return NULL;
+}
+
+/* A connection at its quota, which the area could not serve before: a release by another thread ends the sleep. */
+static void a_release_elsewhere_wakes_who_starves(void **state)
+{
+	enum { QUOTA = 80, SEGMENT = 100, TOTAL = 1200 * SEGMENT };
+	struct szc_rx_options options = {.max_connections = 1,
+					 .quota_buffers = QUOTA,
+					 .area_size = (STANDING + QUOTA + (1 + UNACCEPTED) * 16) * PAGE};
+	struct sink *sink = calloc(1, sizeof(*sink));
+	struct sink_sender sender;
+	struct queue queue;
+	pthread_t thread;
+	int fd, turns;
+
+	(void)state;
+	fd = copied_connection(&queue, sink, options);
+	unbound(sink);
+	sink_send(&sender, fd, 7, TOTAL, SEGMENT);
+	fill_up(&sender);
+	sink->hoard = true;
+	sink_until_quiet(queue.rx);
+	assert_true(sink_stats(queue.rx).area_empty >= 1);
+	sink->hoard = false;
+	assert_int_equal(pthread_create(&thread, NULL, release_later, sink), 0);
+	/* Nothing else would wake it: the time that it is tried again by itself is over, and the peer sent all. */
+	for (turns = 0; turns < 3 && !sink_turn(queue.rx, SINK_MS); turns++)
+		;
+	assert_true(turns < 3);
+	pthread_join(thread, NULL);
+	sink_until_over(queue.rx, sink, 1);
+	assert_int_equal(sink->got, TOTAL);
+	sink_send_end(&sender);
+	szc_conn_close(sink->conn);
+	sink_finish(queue.rx);
+	queue_restore(&queue);
+	free(sink);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_small_area_survives_loss),           cmocka_unit_test(a_dry_queue_recovers),
-		cmocka_unit_test(unaccepted_peers_leave_room),          cmocka_unit_test(a_dry_queue_is_given_more),
-		cmocka_unit_test(a_full_completion_ring_loses_nothing), cmocka_unit_test(a_hoarder_stalls_itself_alone),
+		cmocka_unit_test(a_small_area_survives_loss),
+		cmocka_unit_test(a_dry_queue_recovers),
+		cmocka_unit_test(unaccepted_peers_leave_room),
+		cmocka_unit_test(a_dry_queue_is_given_more),
+		cmocka_unit_test(a_full_completion_ring_loses_nothing),
+		cmocka_unit_test(a_hoarder_stalls_itself_alone),
 		cmocka_unit_test(a_hoarder_beyond_its_quota_goes_on),
+		cmocka_unit_test(a_release_elsewhere_wakes_who_starves),
 	};
 
 	alarm(300);
