@@ -16,7 +16,7 @@ from scene import *  # pylint: disable=wildcard-import,unused-wildcard-import,wr
 # IPv4 and TCP with timestamps: with this MTU a segment is a page.
 MTU_PAGE = 4096 + 20 + 20 + 12
 MTUS = (1500, MTU_PAGE, 9000)
-BUFFERS = (4, 32, 64)
+BUFFERS = (4, 32)
 # Pages of 2 MiB: memory for the area of 64 connections in pieces as long as their buffers.
 HUGE_PAGES = 256
 CONNECTIONS = (1, 8, 64)
@@ -131,6 +131,7 @@ def cases():
                    WIRES["all"])
         return chosen
     chosen.add("echo of 16 MiB, sealed by the kernel", echo_is_sealed_by_the_kernel, 16 * MIB)
+    chosen.add("32 MiB, MTU 9000, 64 KiB buffers, one connection", transfer, 32 * MIB, 9000, 64, 1, {})
     chosen.add("256 MiB, one connection", transfer, 256 * MIB, MTU_PAGE, 4, 1, {})
     for mtu in MTUS:
         for buffer_kib in BUFFERS:
