@@ -30,6 +30,7 @@ enum {
 	SOON_MS = 1000,
 	TUNNEL_MS = 20000,
 	STANDING = 2 * QUEUE_RING + 128, /* buffers that the NIC can hold by itself, as lib/budget.c has it */
+	BACKLOG = 64,                    /* attempts to connect that were given up wait in it, too */
 	QUIET_MS = 500,                  /* nothing more comes, where more would have come at once */
 };
 
@@ -115,6 +116,24 @@ struct pair {
 	int near, far;
 };
 
+/* The other end of `far`: an earlier attempt that was given up may wait before it. */
+static int accept_from(int listener, int far)
+{
+	struct sockaddr_in own = {0}, peer = {0};
+	socklen_t len = sizeof(own);
+	int fd;
+
+	assert_return_code(getsockname(far, (struct sockaddr *)&own, &len), errno);
+	for (;;) {
+		len = sizeof(peer);
+		fd = accept(listener, (struct sockaddr *)&peer, &len);
+		assert_return_code(fd, errno);
+		if (peer.sin_port == own.sin_port)
+			return fd;
+		close(fd);
+	}
+}
+
 enum way { STEERED, UNSTEERED, TUNNELLED };
 
 static struct pair connected(struct queue *queue, enum way way, int receive_buffer, int segment)
@@ -131,15 +150,14 @@ static struct pair connected(struct queue *queue, enum way way, int receive_buff
 	if (segment)
 		assert_return_code(setsockopt(listener, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(int)), errno);
 	assert_return_code(bind(listener, (struct sockaddr *)&any, sizeof(any)), errno);
-	assert_return_code(listen(listener, 1), errno);
+	assert_return_code(listen(listener, BACKLOG), errno);
 	assert_return_code(getsockname(listener, (struct sockaddr *)&any, &len), errno);
 	queue->family = AF_INET;
 	queue->port = ntohs(any.sin_port);
 	if (way == STEERED && szc_nic_steer_port(queue->nic, queue->port, QUEUE) < 0)
 		fail_msg("%s", szc_nic_last_error(queue->nic));
 	pair.far = way == TUNNELLED ? dial_tunnel(queue->port) : queue_dial(queue);
-	pair.near = accept(listener, NULL, NULL);
-	assert_return_code(pair.near, errno);
+	pair.near = accept_from(listener, pair.far);
 	close(listener);
 	return pair;
 }
