@@ -37,8 +37,13 @@ netdev_tx_t szcnic_start_xmit(struct sk_buff *skb, struct net_device *dev)
 	struct netdev_queue *queue = stack_queue(txq);
 	bool kick;
 
-	if (unlikely(!tx_avail(txq) || READ_ONCE(txq->closing))) {
+	if (unlikely(READ_ONCE(txq->closing))) {
 		netif_tx_stop_queue(queue);
+		return NETDEV_TX_BUSY;
+	}
+	/* Looks again after it has stopped the queue: NAPI may have made room meanwhile, and would not wake it again. */
+	if (unlikely(!tx_avail(txq))) {
+		netif_txq_maybe_stop(queue, tx_avail(txq), 1, wake_threshold(txq));
 		return NETDEV_TX_BUSY;
 	}
 	if (unlikely(!skb_frags_readable(skb))) {
@@ -154,6 +159,11 @@ void szcnic_txq_stop(struct szcnic_txq *txq)
 
 void szcnic_txq_start(struct szcnic_txq *txq)
 {
+	struct netdev_queue *queue = stack_queue(txq);
+
+	/* Under the lock: whoever still saw it closing has stopped the queue by now. */
+	__netif_tx_lock_bh(queue);
 	WRITE_ONCE(txq->closing, false);
-	netif_tx_wake_queue(stack_queue(txq));
+	__netif_tx_unlock_bh(queue);
+	netif_tx_wake_queue(queue);
 }
