@@ -41,7 +41,7 @@ netdev_tx_t szcnic_start_xmit(struct sk_buff *skb, struct net_device *dev)
 		netif_tx_stop_queue(queue);
 		return NETDEV_TX_BUSY;
 	}
-	/* Looks again after it has stopped the queue: NAPI may have made room meanwhile, and would not wake it again. */
+	/* Looks again once the queue is stopped: NAPI may have made room meanwhile, and would not wake it. */
 	if (unlikely(!tx_avail(txq))) {
 		netif_txq_maybe_stop(queue, tx_avail(txq), 1, wake_threshold(txq));
 		return NETDEV_TX_BUSY;
