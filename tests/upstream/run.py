@@ -39,7 +39,8 @@ FEW = 'sysctl -qw "net.ipv4.tcp_rmem=4096 131072 1048576" &&\n'
 # It counts what the NIC drops. An emulated processor that sends does so for a while before the one that receives has its
 # turn.
 DEEP = 'ethtool -G "$NETIF" rx 4096 &&\n'
-BEFORE_ONE = {"gro.py": MERGING, "hw/gro_hw.py": MERGING, "hw/iou-zcrx.py": FEW, "hw/rss_ctx.py": DEEP}
+BEFORE_ONE = {"gro.py": MERGING, "hw/gro_hw.py": MERGING, "hw/iou-zcrx.py": FEW, "hw/nk_qlease.py": FEW,
+              "hw/rss_ctx.py": DEEP}
 CLOCK_ONE = {"hw/gro_hw.py": "--qemu=-icount shift=0"}
 # What the tests take for granted: a NIC with queues to spare (there are as many as processors to begin with), addresses
 # that are there again after down and up, and another end that knows the prefix that containers behind the NIC have.
