@@ -107,6 +107,23 @@ static struct szc_nic *open_nic(const char *ifname)
 	return nic;
 }
 
+int queue_accept(int listener, int far)
+{
+	struct sockaddr_in own = {0}, peer = {0};
+	socklen_t len = sizeof(own);
+	int fd;
+
+	assert_return_code(getsockname(far, (struct sockaddr *)&own, &len), errno);
+	for (;;) {
+		len = sizeof(peer);
+		fd = accept(listener, (struct sockaddr *)&peer, &len);
+		assert_return_code(fd, errno);
+		if (peer.sin_port == own.sin_port)
+			return fd;
+		close(fd);
+	}
+}
+
 void queue_huge_pages(unsigned count)
 {
 	FILE *file = fopen("/proc/sys/vm/nr_hugepages", "r+");

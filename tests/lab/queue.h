@@ -58,6 +58,9 @@ int queue_dial_begin(const struct queue *queue);
 /* A socket of the other netns, for what neither of them is enough. */
 int queue_peer_socket(int family);
 
+/* Accepts the other end of `far`: attempts that were given up may wait before it. */
+int queue_accept(int listener, int far);
+
 /* Asks the driver for a fault, or a restart (kernel/fault.h). */
 void queue_ask(const char *file, const char *words);
 

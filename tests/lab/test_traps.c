@@ -116,24 +116,6 @@ struct pair {
 	int near, far;
 };
 
-/* The other end of `far`: an earlier attempt that was given up may wait before it. */
-static int accept_from(int listener, int far)
-{
-	struct sockaddr_in own = {0}, peer = {0};
-	socklen_t len = sizeof(own);
-	int fd;
-
-	assert_return_code(getsockname(far, (struct sockaddr *)&own, &len), errno);
-	for (;;) {
-		len = sizeof(peer);
-		fd = accept(listener, (struct sockaddr *)&peer, &len);
-		assert_return_code(fd, errno);
-		if (peer.sin_port == own.sin_port)
-			return fd;
-		close(fd);
-	}
-}
-
 enum way { STEERED, UNSTEERED, TUNNELLED };
 
 static struct pair connected(struct queue *queue, enum way way, int receive_buffer, int segment)
@@ -157,7 +139,7 @@ static struct pair connected(struct queue *queue, enum way way, int receive_buff
 	if (way == STEERED && szc_nic_steer_port(queue->nic, queue->port, QUEUE) < 0)
 		fail_msg("%s", szc_nic_last_error(queue->nic));
 	pair.far = way == TUNNELLED ? dial_tunnel(queue->port) : queue_dial(queue);
-	pair.near = accept_from(listener, pair.far);
+	pair.near = queue_accept(listener, pair.far);
 	close(listener);
 	return pair;
 }
