@@ -78,8 +78,9 @@ int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 q
 		szcnic_bufs_free(&mem->rx);
 		return err;
 	}
-	szcnic_bufs_fill(&mem->rx, GFP_KERNEL);
-	szcnic_bufs_fill(&mem->agg, GFP_KERNEL);
+	/* As far as memory goes, but nobody is killed for it. */
+	szcnic_bufs_fill(&mem->rx, GFP_KERNEL | __GFP_RETRY_MAYFAIL);
+	szcnic_bufs_fill(&mem->agg, GFP_KERNEL | __GFP_RETRY_MAYFAIL);
 	return 0;
 }
 

@@ -38,7 +38,7 @@ ip netns exec "$REMOTE_ARGS" ethtool -L szc1 combined 1 &&
 FEW = 'sysctl -qw "net.ipv4.tcp_rmem=4096 131072 1048576" &&\n'
 # It counts what the NIC drops. An emulated processor that sends does so for a while before the one that receives has its
 # turn.
-DEEP = 'ethtool -G "$NETIF" rx 4096 &&\n'
+DEEP = 'ethtool -G "$NETIF" rx 1024 &&\n'
 BEFORE_ONE = {"gro.py": MERGING, "hw/gro_hw.py": MERGING, "hw/iou-zcrx.py": FEW, "hw/nk_qlease.py": FEW,
               "hw/rss_ctx.py": DEEP}
 CLOCK_ONE = {"hw/gro_hw.py": "--qemu=-icount shift=0"}
