@@ -60,7 +60,7 @@ SCENE = {"NETIF": "szc0", "LOCAL_V4": "192.0.2.1", "LOCAL_V6": "2001:db8::1", "R
 def listed(path=os.path.join(HERE, "list")):
     """(set, test, the rest) of each line."""
     with open(path, encoding="utf-8") as file:
-        return [line.split(maxsplit=2) for line in file if line.strip() and not line.startswith("#")]
+        return [line.strip().split(maxsplit=2) for line in file if line.strip() and not line.startswith("#")]
 
 
 class Expected:

@@ -16,6 +16,7 @@ sys.path.insert(0, HERE)
 import run  # noqa: E402
 
 LOGS = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "test-logs")
+WORDS = {"skip": "skipped", "xfail": "expected to fail", "fail": "fails, reviewed", "FAILED": "FAILED"}
 RESULT = re.compile(r"^(not ok|ok) \d+ - (\S+)(?: # SKIP (.*))?")
 
 
@@ -33,7 +34,7 @@ def read(folder, test):
                 passed += 1
             elif result:
                 verdict = next((line.verdict for line in expected if line.reason == result[3]), "FAILED")
-                others[f"{verdict}: {result[3] or '?'}"].append(result[2])
+                others[f"{WORDS[verdict]}: {result[3] or '?'}"].append(result[2])
     return passed, others
 
 
