@@ -217,37 +217,55 @@ static int copied_connection(struct queue *queue, struct sink *sink, struct szc_
 }
 
 /*
- * A hoarder that small segments took beyond its quota finds the area empty: by the time it lets go, the shortage is long
- * over. (It asks for bytes that five times its quota could not hold in such segments, and the area holds fewer.)
+ * A hoarder that small segments took beyond its quota, and that found the area empty. (It asks for bytes that five times
+ * its quota could not hold in such segments, and the area holds fewer.)
  */
-static void a_hoarder_beyond_its_quota_goes_on(void **state)
-{
-	enum { QUOTA = 80, SEGMENT = 100, TOTAL = 1200 * SEGMENT };
-	struct szc_rx_options options = {.max_connections = 1,
-					 .quota_buffers = QUOTA,
-					 .area_size = (STANDING + QUOTA + (1 + UNACCEPTED) * 16) * PAGE};
-	struct sink *sink = calloc(1, sizeof(*sink));
-	struct sink_sender sender;
+enum { HOARDED_QUOTA = 80, HOARDED_SEGMENT = 100, HOARDED_TOTAL = 1200 * HOARDED_SEGMENT };
+
+struct hoarder {
 	struct queue queue;
+	struct sink *sink;
+	struct sink_sender sender;
+};
+
+static void hoarder_begin(struct hoarder *hoarder)
+{
+	struct szc_rx_options options = {.max_connections = 1,
+					 .quota_buffers = HOARDED_QUOTA,
+					 .area_size = (STANDING + HOARDED_QUOTA + (1 + UNACCEPTED) * 16) * PAGE};
 	int fd;
 
+	hoarder->sink = calloc(1, sizeof(*hoarder->sink));
+	fd = copied_connection(&hoarder->queue, hoarder->sink, options);
+	unbound(hoarder->sink);
+	sink_send(&hoarder->sender, fd, 7, HOARDED_TOTAL, HOARDED_SEGMENT);
+	fill_up(&hoarder->sender);
+	hoarder->sink->hoard = true;
+	sink_until_quiet(hoarder->queue.rx);
+	assert_true(sink_stats(hoarder->queue.rx).area_empty >= 1);
+}
+
+static void hoarder_end(struct hoarder *hoarder)
+{
+	sink_until_over(hoarder->queue.rx, hoarder->sink, 1);
+	assert_int_equal(hoarder->sink->got, HOARDED_TOTAL);
+	sink_send_end(&hoarder->sender);
+	szc_conn_close(hoarder->sink->conn);
+	sink_finish(hoarder->queue.rx);
+	queue_restore(&hoarder->queue);
+	free(hoarder->sink);
+}
+
+/* By the time it lets go, the shortage is long over. */
+static void a_hoarder_beyond_its_quota_goes_on(void **state)
+{
+	struct hoarder hoarder;
+
 	(void)state;
-	fd = copied_connection(&queue, sink, options);
-	unbound(sink);
-	sink_send(&sender, fd, 7, TOTAL, SEGMENT);
-	fill_up(&sender);
-	sink->hoard = true;
-	sink_until_quiet(queue.rx);
-	assert_true(sink_stats(queue.rx).area_empty >= 1);
-	assert_true(sink_stats(queue.rx).buffers_out >= QUOTA);
-	sink_release(queue.rx, sink);
-	sink_until_over(queue.rx, sink, 1);
-	assert_int_equal(sink->got, TOTAL);
-	sink_send_end(&sender);
-	szc_conn_close(sink->conn);
-	sink_finish(queue.rx);
-	queue_restore(&queue);
-	free(sink);
+	hoarder_begin(&hoarder);
+	assert_true(sink_stats(hoarder.queue.rx).buffers_out >= HOARDED_QUOTA);
+	sink_release(hoarder.queue.rx, hoarder.sink);
+	hoarder_end(&hoarder);
 }
 
 static void *release_later(void *arg)
@@ -264,38 +282,20 @@ static void *release_later(void *arg)
 /* A connection at its quota, which the area could not serve before: a release by another thread ends the sleep. */
 static void a_release_elsewhere_wakes_who_starves(void **state)
 {
-	enum { QUOTA = 80, SEGMENT = 100, TOTAL = 1200 * SEGMENT };
-	struct szc_rx_options options = {.max_connections = 1,
-					 .quota_buffers = QUOTA,
-					 .area_size = (STANDING + QUOTA + (1 + UNACCEPTED) * 16) * PAGE};
-	struct sink *sink = calloc(1, sizeof(*sink));
-	struct sink_sender sender;
-	struct queue queue;
+	struct hoarder hoarder;
 	pthread_t thread;
-	int fd, turns;
+	int turns;
 
 	(void)state;
-	fd = copied_connection(&queue, sink, options);
-	unbound(sink);
-	sink_send(&sender, fd, 7, TOTAL, SEGMENT);
-	fill_up(&sender);
-	sink->hoard = true;
-	sink_until_quiet(queue.rx);
-	assert_true(sink_stats(queue.rx).area_empty >= 1);
-	sink->hoard = false;
-	assert_int_equal(pthread_create(&thread, NULL, release_later, sink), 0);
+	hoarder_begin(&hoarder);
+	hoarder.sink->hoard = false;
+	assert_int_equal(pthread_create(&thread, NULL, release_later, hoarder.sink), 0);
 	/* Nothing else would wake it: the time that it is tried again by itself is over, and the peer sent all. */
-	for (turns = 0; turns < 3 && !sink_turn(queue.rx, SINK_MS); turns++)
+	for (turns = 0; turns < 3 && !sink_turn(hoarder.queue.rx, SINK_MS); turns++)
 		;
 	assert_true(turns < 3);
 	pthread_join(thread, NULL);
-	sink_until_over(queue.rx, sink, 1);
-	assert_int_equal(sink->got, TOTAL);
-	sink_send_end(&sender);
-	szc_conn_close(sink->conn);
-	sink_finish(queue.rx);
-	queue_restore(&queue);
-	free(sink);
+	hoarder_end(&hoarder);
 }
 
 int main(void)
