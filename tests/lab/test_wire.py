@@ -28,11 +28,23 @@ def send(count, port):
     check(os.waitpid(child, 0)[1] == 0, "the sender failed")
 
 
+def counted():
+    """What both ports have counted, at a moment when nothing is under way between them: the kernel asks for neighbours
+    and routers whenever it likes, and a frame that one port has counted and the other not yet spoils the sums."""
+    seen = []
+
+    def still():
+        seen.append((NEAR.counters(), FAR.counters()))
+        return len(seen) > 1 and seen[-1] == seen[-2]
+
+    wait_until(still, "the ports never rest", 60)
+    return seen[-1]
+
+
 class Exchange:
     """Datagrams through an impaired wire: the numbers in those that arrived, and what both ports counted."""
 
     def __init__(self, count=DATAGRAMS, **impairments):
-        near, far = NEAR.counters(), FAR.counters()
         self.numbers = []
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inbox:
             inbox.setsockopt(socket.SOL_SOCKET, traffic.SO_RCVBUFFORCE, 8 << 20)
@@ -40,11 +52,12 @@ class Exchange:
             inbox.settimeout(QUIET)
             # The neighbour is known, so that nothing but the datagrams is on the wire, or hardly anything.
             must(*FAR.prefix, "ping", "-c", "1", NEAR.address())
+            near, far = counted()
             with Wire(**impairments):
                 send(count, inbox.getsockname()[1])
                 self.receive(inbox)
-        self.near = {name: value - near[name] for name, value in NEAR.counters().items()}
-        self.far = {name: value - far[name] for name, value in FAR.counters().items()}
+        self.near, self.far = ({name: value - before[name] for name, value in after.items()}
+                               for before, after in zip((near, far), counted()))
 
     def receive(self, inbox):
         while True:
