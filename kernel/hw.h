@@ -358,10 +358,11 @@ static inline void hw_count(u64 *counter)
 /* ---- hw_dma.c: the device's write into host memory, and nothing else */
 
 /*
- * Writes `len` bytes of device memory to the DMA address `addr`, interrupts off. The one function that does; noinline
- * so that observers of memory can tell it by its name. False, and nothing was written, if there is no memory.
+ * Writes `len` bytes of device memory to the DMA address `addr`, interrupts off. The one function that does; it says of
+ * what (szcnic_trips.h) to those who count what crosses the memory bus. False, and nothing was written, if there is no
+ * memory.
  */
-bool hw_dma_write(u64 addr, const void *from, u32 len);
+bool hw_dma_write(u64 addr, const void *from, u32 len, bool payload);
 
 /* ---- hw_tx.c */
 

@@ -8,6 +8,7 @@
 #include <linux/string.h>
 
 #include "hw.h"
+#include "szcnic_trips.h"
 
 /*
  * What an IOMMU would do for a real device. The platform device that buffers are mapped for has none, and a 64-bit
@@ -23,7 +24,7 @@ static void *host_memory(u64 addr, u32 len)
 	return phys_to_virt(addr);
 }
 
-noinline bool hw_dma_write(u64 addr, const void *from, u32 len)
+bool hw_dma_write(u64 addr, const void *from, u32 len, bool payload)
 {
 	void *to = host_memory(addr, len);
 	unsigned long flags;
@@ -33,7 +34,12 @@ noinline bool hw_dma_write(u64 addr, const void *from, u32 len)
 		return false;
 	}
 	local_irq_save(flags);
+	if (payload)
+		szc_mark(SZC_MARK_DMA_PAYLOAD);
+	else
+		szc_mark(SZC_MARK_DMA_HEADERS);
 	memcpy(to, from, len);
+	szc_mark(SZC_MARK_DMA_END);
 	local_irq_restore(flags);
 	return true;
 }

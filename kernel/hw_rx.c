@@ -85,7 +85,7 @@ static bool agg_write(struct hw_rxq *rxq, struct agg_place *place, const u8 *fro
 		const struct hw_bd *bd = bd_at(&rxq->agg, place->nr);
 		u32 part = min(len, bd->len - place->fill);
 
-		if (!hw_dma_write(bd->addr + place->fill, from, part))
+		if (!hw_dma_write(bd->addr + place->fill, from, part, true))
 			return false;
 		place->fill += part;
 		from += part;
@@ -96,12 +96,18 @@ static bool agg_write(struct hw_rxq *rxq, struct agg_place *place, const u8 *fro
 	return true;
 }
 
-/* The headers and the packet's completion; then all of it is the driver's. False, and the rings are as they were. */
+/*
+ * What belongs into the rx buffer, the first `hdr_len` bytes of which are headers, and the packet's completion; then all
+ * of it is the driver's. False, and the rings are as they were.
+ */
 static bool finish(struct hw_rxq *rxq, const u8 *first, struct hw_cmp *cmp)
 {
 	const struct hw_bd *bd = bd_at(&rxq->rx, 0);
+	u32 headers = cmp->hdr_len ?: cmp->len;
 
-	if (!hw_dma_write(bd->addr, first, cmp->len))
+	if (!hw_dma_write(bd->addr, first, headers, false))
+		return false;
+	if (cmp->len > headers && !hw_dma_write(bd->addr + headers, first + headers, cmp->len - headers, true))
 		return false;
 	cmp->type = HW_CMP_PACKET;
 	cmp->opaque = bd->opaque;

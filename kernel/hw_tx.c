@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The transmit queues: skbs in, frames out. */
 #include "hw.h"
+#include "szcnic_trips.h"
 
 #define HW_TX_BURST	64	/* frames that leave together, more or less: an skb is not taken apart */
 
@@ -48,6 +49,7 @@ static void tx_run(struct hw_txq *txq)
 		return;
 	}
 	txq->running = true;
+	szc_mark(SZC_MARK_DEVICE);
 	while (txq->again) {
 		txq->again = false;
 		done = tx_collect(txq, &frames);
@@ -57,6 +59,7 @@ static void tx_run(struct hw_txq *txq)
 			hw_irq(port, txq->index);
 		spin_lock_irqsave(&txq->lock, flags);
 	}
+	szc_mark(SZC_MARK_DRIVER);
 	txq->running = false;
 	spin_unlock_irqrestore(&txq->lock, flags);
 }
