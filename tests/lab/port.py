@@ -101,6 +101,19 @@ NEAR, FAR = Port("szc0"), Port("szc1", "peer")
 PEER = FAR.netns
 
 
+def counted_by_both():
+    """What either port has counted, at a moment when nothing is under way between them: the kernel asks for neighbours and
+    routers whenever it likes, and a frame that one port has counted and the other not yet spoils the sums."""
+    seen = []
+
+    def still():
+        seen.append((NEAR.counters(), FAR.counters()))
+        return len(seen) > 1 and seen[-1] == seen[-2]
+
+    wait_until(still, "the ports never rest", 60)
+    return seen[-1]
+
+
 # ---- traffic from the peer to us
 
 _last_port = 20000

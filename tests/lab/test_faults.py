@@ -210,7 +210,7 @@ def queue_stalls():
     before = NEAR.counters()
     load = Traffic(traffic.udp, 600)
     for queue in (0, QUEUE):
-        NEAR.ask("stall", queue, 500)
+        NEAR.ask("stall", queue, 2000)
     transfer()
     load.stop()
     after = NEAR.counters()

@@ -27,7 +27,7 @@ enum {
 	PAGE = 4096,
 	BUFFERS = 512,
 	COMPLETIONS = 1024,
-	SOON_MS = 1000,
+	SOON_MS = 10000, /* never waited for by what succeeds */
 	TUNNEL_MS = 20000,
 	STANDING = 2 * QUEUE_RING + 128, /* buffers that the NIC can hold by itself, as lib/budget.c has it */
 	BACKLOG = 64,                    /* attempts to connect that were given up wait in it, too */
@@ -279,11 +279,11 @@ static void end_child(pid_t child)
 }
 
 /* The queue's next owner, who tries for a while: the kernel gives a queue back a moment after the ring was closed. */
-static int open_again(struct raw *raw)
+static int open_again(struct raw *raw, int patience_ms)
 {
 	struct raw_options options = {
 		.ifname = queue_near, .queue = QUEUE, .buffers = BUFFERS, .completions = COMPLETIONS};
-	int64_t end = now_ms() + 3 * SOON_MS;
+	int64_t end = now_ms() + patience_ms;
 	int error;
 
 	while ((error = raw_open(raw, &options)) == -EEXIST && now_ms() < end)
@@ -301,9 +301,9 @@ static void a_fork__without_care_keeps_the_queue(void **state)
 	raw_begin(&queue, &raw, (struct raw_options){0});
 	child = child_that_stays(raw.ring.ring_fd);
 	raw_close(&raw);
-	assert_int_equal(open_again(&next), -EEXIST);
+	assert_int_equal(open_again(&next, 3000), -EEXIST);
 	end_child(child);
-	assert_int_equal(open_again(&next), 0);
+	assert_int_equal(open_again(&next, 2 * SOON_MS), 0);
 	raw_end(&queue, &next);
 }
 
@@ -320,7 +320,7 @@ static void a_fork__with_our_care_keeps_nothing(void **state)
 		fail_msg("%s", why);
 	child = child_that_stays(-1);
 	assert_int_equal(szc_rx_close(queue.rx), 0);
-	assert_int_equal(open_again(&next), 0);
+	assert_int_equal(open_again(&next, 2 * SOON_MS), 0);
 	end_child(child);
 	raw_end(&queue, &next);
 }
@@ -464,7 +464,11 @@ static void a_small_area__without_care_stalls_for_good(void **state)
 	pair = with_a_hole(&queue, LARGE_BUFFER);
 	raw_arm(&raw, pair.near);
 	tear(&queue, pair.far);
+	dropped = queue_counter("rx1_drop_no_buffer");
 	assert_int_equal(pthread_create(&sender, NULL, send_rest, &pair.far), 0);
+	/* Not before every buffer is taken: a sender that still has something to send learns of the hole by it. */
+	while (queue_counter("rx1_drop_no_buffer") == dropped)
+		assert_false(raw_next(&raw, &last, 100));
 	assert_false(raw_next(&raw, &last, QUIET_MS));
 	lossy(&queue, false, false);
 	dropped = queue_counter("rx1_drop_no_buffer");
@@ -630,22 +634,26 @@ static void a_dmabuf__with_our_care_is_told_apart_from_a_shortage(void **state)
 static void a_lost_interrupt__without_care_silences_the_queue(void **state)
 {
 	struct raw_completion last;
-	uint64_t found;
+	uint64_t found, missed;
 	struct queue queue;
 	struct raw raw;
 	struct pair pair;
+	int tries;
 
 	(void)state;
 	raw_begin(&queue, &raw, (struct raw_options){0});
 	pair = connected(&queue, STEERED, 0, 0);
 	raw_arm(&raw, pair.near);
 	usleep(QUIET_MS * 1000);
-	found = queue_counter("rx1_missed_irqs");
-	queue_ask("lose_irq", "1 1");
-	send_bytes(pair.far, 8, 1000, 1000);
-	assert_true(raw_next(&raw, &last, SOON_MS));
-	/* Only the watchdog has found it. */
-	assert_int_equal(queue_counter("rx1_missed_irqs") - found, 1);
+	/* Only the watchdog finds it, unless the queue's own transmission interrupts, too, as for a neighbour. */
+	for (tries = 0, missed = 0; !missed && tries < 3; tries++) {
+		found = queue_counter("rx1_missed_irqs");
+		queue_ask("lose_irq", "1 1");
+		send_bytes(pair.far, 8, 1000, 1000);
+		assert_true(raw_next(&raw, &last, SOON_MS));
+		missed = queue_counter("rx1_missed_irqs") - found;
+	}
+	assert_int_equal(missed, 1);
 	disconnect(pair);
 	raw_end(&queue, &raw);
 }
@@ -691,6 +699,6 @@ int main(void)
 		TRAP(a_lost_interrupt, silences_the_queue, is_made_up_for),
 	};
 
-	alarm(300);
+	alarm(800);
 	return cmocka_run_group_tests_name("traps", tests, NULL, NULL);
 }
