@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receiving end of bench/trip-count: one connection, one mode, one payload. What all modes share is here, so that
+ * nothing but the mode differs.
+ *
+ * The payload comes in two parts. The first one warms everything up; then the receiver says a byte, and the second one,
+ * of known length, is counted. So nothing is under way when counting begins, and nothing when it ends.
+ */
+#ifndef BENCH_TRIPS_RECEIVER_H
+#define BENCH_TRIPS_RECEIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "kernel/szcnic_trips.h"
+
+enum {
+	RECV_SIZE = 64 * 1024,	/* of a read where records do not matter */
+	RECORD_SIZE = 16 * 1024, /* of a read from OpenSSL */
+};
+
+struct arguments {
+	const char *mode;
+	const char *address; /* to listen at */
+	const char *port_file;
+	const char *ifname;
+	unsigned queue;
+	const char *cert, *key;
+	uint64_t warm, bytes;
+	size_t area_size, buffer_size;
+};
+
+/* What was counted without an emulator, of the second part. */
+struct ledger {
+	uint64_t device;	 /* payload the NIC wrote, by its own count */
+	uint64_t zero_copy;	 /* ... of it into the area */
+	uint64_t kernel_copied, user_copied, opened_in_place, opened;
+	bool model;		 /* the copies are what the code is known to do, not what was counted */
+};
+
+struct receiver {
+	struct arguments arguments;
+	uint64_t bytes, sum;
+	struct ledger ledger;
+	uint64_t device_before, zero_copy_before;
+	char cipher[48];
+};
+
+/* A mode receives the whole payload: 0, or -1 after a message. */
+typedef int receive_mode(struct receiver *receiver);
+receive_mode receive_recv, receive_openssl, receive_ktls, receive_ktls_nopad, receive_zc, receive_zc_copy,
+	receive_zc_inplace;
+
+/* Prints what errno, or OpenSSL's queue, says. -1. */
+int complain(const char *what);
+int complain_ssl(const char *what);
+
+/* A load from each page, and none from anywhere else: inline, so that not even the stack is. */
+static inline __attribute__((always_inline)) void touch(const void *memory, size_t size)
+{
+	const volatile unsigned char *bytes = memory;
+	enum { PAGE = 4096 };
+
+	for (size_t at = 0; at < size; at += PAGE)
+		(void)bytes[at];
+}
+
+/* Tells who watches memory what this is: `mark` as in szcnic_trips.h. A macro, since markers are constants. */
+#define announce(mark, memory, size)                                                                                   \
+	do {                                                                                                           \
+		szc_mark(mark);                                                                                        \
+		touch(memory, size);                                                                                   \
+		szc_mark(SZC_MARK_TOUCHED);                                                                            \
+	} while (0)
+/* All of libcrypto's code. */
+void announce_cipher(void);
+
+/* Port's number to --port-file, when it can be connected to. */
+int announce_port(const struct receiver *receiver, unsigned port);
+
+/* The consumer: reads every plaintext byte once. */
+void consume(struct receiver *receiver, const void *data, size_t len);
+bool warm_enough(const struct receiver *receiver);
+bool complete(const struct receiver *receiver);
+
+/* Around the second part; the mode says its byte after the first. */
+int counting_begins(struct receiver *receiver);
+int counting_ends(struct receiver *receiver);
+
+/* ---- inside.c: OpenSSL's large buffers lie in memory that can be announced. Before any other call of OpenSSL's. */
+int inside_set_up(void);
+void inside_memory(const void **memory, size_t *size);
+
+/* ---- secret.c: how a TLS 1.3 client's first records are protected */
+struct secret {
+	unsigned char bytes[64];
+	size_t len;
+};
+
+struct ssl_ctx_st;
+struct ssl_st;
+/* A server's configuration; -1 after a message. The secret of its one connection is kept. */
+struct ssl_ctx_st *secret_context(const struct arguments *arguments);
+/* AES-128-GCM's, as the record layer wants them. */
+int secret_keys(struct ssl_st *ssl, unsigned char key[16], unsigned char iv[12]);
+
+#endif

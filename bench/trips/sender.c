@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sending end of bench/trip-count: connects, sends the first part of the payload in messages of one size, waits for
+ * the receiver's byte, sends the second part, and waits for the receiver to be done.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+struct arguments {
+	const char *host;
+	unsigned port;
+	bool tls;
+	uint64_t warm, bytes;
+	size_t message;
+};
+
+struct sender {
+	int fd;
+	SSL *ssl; /* NULL: plain */
+	unsigned char *message;
+	uint64_t position;
+};
+
+static int complain(const char *what)
+{
+	fprintf(stderr, "trips-send: %s: %s\n", what, strerror(errno));
+	return -1;
+}
+
+static int complain_ssl(const char *what)
+{
+	char text[256];
+
+	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
+	fprintf(stderr, "trips-send: %s: %s\n", what, text);
+	return -1;
+}
+
+static int dial(struct sender *sender, const struct arguments *arguments)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)arguments->port)};
+	int on = 1;
+
+	if (inet_pton(AF_INET, arguments->host, &address.sin_addr) != 1) {
+		fprintf(stderr, "trips-send: %s is no IPv4 address\n", arguments->host);
+		return -1;
+	}
+	sender->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (sender->fd < 0 || connect(sender->fd, (struct sockaddr *)&address, sizeof(address)) ||
+	    setsockopt(sender->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)))
+		return complain("cannot connect");
+	return 0;
+}
+
+/* The receiver is known: it was started by who started this. */
+static int shake_hands(struct sender *sender)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	if (!ctx || !SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION))
+		return complain_ssl("TLS");
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+	sender->ssl = SSL_new(ctx);
+	SSL_CTX_free(ctx);
+	if (!sender->ssl || !SSL_set_fd(sender->ssl, sender->fd) || SSL_connect(sender->ssl) != 1)
+		return complain_ssl("the handshake failed");
+	return 0;
+}
+
+static int send_all(struct sender *sender, size_t len)
+{
+	size_t sent = 0;
+
+	if (sender->ssl)
+		return SSL_write(sender->ssl, sender->message, (int)len) == (int)len ? 0 : complain_ssl("SSL_write");
+	while (sent < len) {
+		ssize_t n = send(sender->fd, sender->message + sent, len - sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return complain("send");
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+static int send_part(struct sender *sender, const struct arguments *arguments, uint64_t bytes)
+{
+	while (bytes) {
+		size_t len = bytes < arguments->message ? (size_t)bytes : arguments->message;
+
+		/* Words of a sequence, so that no two stretches of the payload are alike. */
+		for (size_t at = 0; at + 8 <= len; at += 8) {
+			uint64_t word = (sender->position + at) * UINT64_C(0x9e3779b97f4a7c15);
+
+			memcpy(sender->message + at, &word, 8);
+		}
+		if (send_all(sender, len))
+			return -1;
+		sender->position += len;
+		bytes -= len;
+	}
+	return 0;
+}
+
+/* 1: a byte, 0: the end, -1 after a message. */
+static int wait_for_byte(struct sender *sender)
+{
+	char byte;
+	ssize_t n;
+
+	if (sender->ssl) {
+		n = SSL_read(sender->ssl, &byte, 1);
+		/* The receiver just ends when it has all. */
+		return n == 1;
+	}
+	n = recv(sender->fd, &byte, 1, 0);
+	return n == 1;
+}
+
+static int run(const struct arguments *arguments)
+{
+	struct sender sender = {.message = calloc(1, arguments->message)};
+
+	if (!sender.message || dial(&sender, arguments) || (arguments->tls && shake_hands(&sender)) ||
+	    send_part(&sender, arguments, arguments->warm))
+		return -1;
+	if (!wait_for_byte(&sender)) {
+		fprintf(stderr, "trips-send: the receiver did not ask for the second part\n");
+		return -1;
+	}
+	if (send_part(&sender, arguments, arguments->bytes))
+		return -1;
+	wait_for_byte(&sender);
+	SSL_free(sender.ssl);
+	close(sender.fd);
+	free(sender.message);
+	return 0;
+}
+
+static void usage(FILE *file)
+{
+	fputs("Usage: trips-send --host ADDR --port PORT [--tls] --warm BYTES --bytes BYTES --message BYTES\n"
+	      "Sends to trips-receive.\n",
+	      file);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"host", required_argument, NULL, 'h'},	 {"port", required_argument, NULL, 'p'},
+		{"tls", no_argument, NULL, 't'},	 {"warm", required_argument, NULL, 'w'},
+		{"bytes", required_argument, NULL, 'n'}, {"message", required_argument, NULL, 'm'},
+		{0},
+	};
+	struct arguments arguments = {0};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'h':
+			arguments.host = optarg;
+			break;
+		case 'p':
+			arguments.port = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 't':
+			arguments.tls = true;
+			break;
+		case 'w':
+			arguments.warm = strtoull(optarg, NULL, 10);
+			break;
+		case 'n':
+			arguments.bytes = strtoull(optarg, NULL, 10);
+			break;
+		case 'm':
+			arguments.message = strtoull(optarg, NULL, 10);
+			break;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind != argc || !arguments.host || !arguments.port || !arguments.warm || !arguments.bytes ||
+	    !arguments.message || arguments.message % 8) {
+		usage(stderr);
+		return 2;
+	}
+	return run(&arguments) ? 1 : 0;
+}
