@@ -24,7 +24,7 @@ enum szc_mark {
 	SZC_MARK_AREA,			/* what is touched from here on is the registered area, */
 	SZC_MARK_TARGET,		/* ... where the application has its data put, */
 	SZC_MARK_INSIDE,		/* ... buffers inside a library, */
-	SZC_MARK_CIPHER,		/* ... the ends of the code that ciphers, */
+	SZC_MARK_CIPHER,		/* ... the code that ciphers, */
 	SZC_MARK_TOUCHED,		/* ... until here */
 	SZC_MARK_RUN,			/* counting begins */
 	SZC_MARK_STOP,			/* counting ends; the figures are written down */

@@ -5,8 +5,9 @@
  *     -plugin libszc-trips.so,out=FILE,llc=BYTES:LINE:WAYS:DEVICE-WAYS...,cipher=START-END...
  *
  * The guest says with markers (kernel/szcnic_trips.h) which processor receives, what its buffers are, and when to count.
- * Between SZC_MARK_WATCH and SZC_MARK_UNWATCH every load and store is seen; otherwise only markers are, and the guest runs
- * nearly as fast as ever. Each SZC_MARK_STOP appends one line of JSON to FILE.
+ * Before the first SZC_MARK_WATCH nothing else is looked for, and the guest runs nearly as fast as ever. After it every load
+ * and store comes here, if only to be let through: QEMU 7.2 does not survive that callbacks for memory are taken back.
+ * Each SZC_MARK_STOP appends one line of JSON to FILE.
  *
  * What the receiver's processor does is the receiver's, kernel and user alike, but for the time that it works for the
  * device. The device's DMA happens on the sender's processor. `cipher` are ranges of kernel addresses.
@@ -18,23 +19,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include "kernel/szcnic_trips.h"
+#include "insn.h"
 #include "qemu.h"
 #include "trips.h"
 
 enum {
 	CPUS_MAX = 64,
 	CIPHERS_MAX = 16,
-	MARKER_SIZE = 7,
-	PREFIXES_MAX = 4,
 };
 
 /* Kernel addresses are the upper half. */
 #define KERNEL_SPACE (UINT64_C(1) << 63)
 
-/* What is known of an instruction when it is translated, packed into the callback's pointer. */
+/* What is known when it is translated, packed into the callback's pointer: an address, and below it how an instruction
+ * stores (enum llc_store), or how many instructions a block has. */
 enum {
-	INSN_STORE_MASK = 3, /* enum llc_store */
-	INSN_ACTOR_SHIFT = 2,
+	STORE_BITS = 2,
+	COUNT_BITS = 16,
 };
 
 struct code {
@@ -54,7 +55,8 @@ static struct {
 	struct cpu cpus[CPUS_MAX];
 	struct code ciphers[CIPHERS_MAX];
 	unsigned nr_ciphers, nr_kernel_ciphers;
-	bool watching;
+	bool looking;  /* every access is seen */
+	bool watching; /* ... and not let through */
 	unsigned receiver;
 	int touching; /* a mark, or 0 */
 	struct code touched;
@@ -98,6 +100,7 @@ static void write_figures(void)
 	fputs("{", out);
 	write_matrix(out, "loaded", trips->counts.loaded);
 	write_matrix(out, "stored", trips->counts.stored);
+	write_matrix(out, "in_place", trips->counts.in_place);
 	fputs("\"instructions\": {", out);
 	for (int actor = 0; actor < TRIPS_ACTORS; actor++)
 		fprintf(out, "%s\"%s\": %" PRIu64, actor ? ", " : "", actor_names[actor],
@@ -132,16 +135,10 @@ static void watch(unsigned cpu)
 	self.nr_ciphers = self.nr_kernel_ciphers;
 	self.receiver = cpu;
 	self.touching = 0;
-	if (!self.watching)
-		qemu_plugin_reset(self.id, start_over);
 	self.watching = true;
-}
-
-static void unwatch(void)
-{
-	if (self.watching)
+	if (!self.looking)
 		qemu_plugin_reset(self.id, start_over);
-	self.watching = false;
+	self.looking = true;
 }
 
 static void touched(void)
@@ -150,8 +147,6 @@ static void touched(void)
 		if (self.nr_ciphers == CIPHERS_MAX)
 			fail("too much code that ciphers");
 		self.ciphers[self.nr_ciphers++] = self.touched;
-		/* What was translated before knew nothing of it. */
-		qemu_plugin_reset(self.id, start_over);
 	}
 	self.touching = 0;
 }
@@ -195,73 +190,30 @@ static void on_marker(unsigned number, void *data)
 		write_figures();
 		break;
 	case SZC_MARK_UNWATCH:
-		unwatch();
+		self.watching = false;
 		break;
 	case SZC_MARKS:
 		break;
 	}
 }
 
-/* ---- accesses */
+/* ---- whose an instruction is */
 
-static void announce(uint64_t vaddr, uint64_t addr)
+static void *pack(uint64_t address, unsigned bits, uint64_t value)
 {
-	static const enum trips_place places[SZC_MARKS] = {[SZC_MARK_AREA] = TRIPS_AREA,
-							   [SZC_MARK_TARGET] = TRIPS_TARGET,
-							   [SZC_MARK_INSIDE] = TRIPS_INSIDE};
-
-	if (self.touching != SZC_MARK_CIPHER) {
-		if (!trips_announce(&self.trips, addr, places[self.touching]))
-			fail("no memory");
-		return;
-	}
-	if (!self.touched.start || vaddr < self.touched.start)
-		self.touched.start = vaddr;
-	if (vaddr >= self.touched.end)
-		self.touched.end = vaddr + 1;
+	return (void *)(uintptr_t)(address << bits | value); // NOLINT(performance-no-int-to-ptr)
 }
 
-static void on_access(unsigned number, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+static uint64_t unpack(const void *data, unsigned bits)
 {
-	const struct cpu *cpu = &self.cpus[number];
-	bool store = qemu_plugin_mem_is_store(info);
-	struct qemu_plugin_hwaddr *place;
-	uintptr_t insn = (uintptr_t)data;
-	enum trips_actor actor = (enum trips_actor)(insn >> INSN_ACTOR_SHIFT);
-	uint64_t addr, len;
-
-	if (number == self.receiver) {
-		if (cpu->device || cpu->dma)
-			return;
-	} else {
-		if (!cpu->dma || !store)
-			return;
-		actor = cpu->writer;
-	}
-	place = qemu_plugin_get_hwaddr(info, vaddr);
-	if (!place || qemu_plugin_hwaddr_is_io(place))
-		return;
-	addr = qemu_plugin_hwaddr_phys_addr(place);
-	len = UINT64_C(1) << qemu_plugin_mem_size_shift(info);
-	if (self.touching && number == self.receiver && !store && vaddr < KERNEL_SPACE)
-		announce(vaddr, addr);
-	if (store)
-		trips_store(&self.trips, actor, addr, len, (enum llc_store)(insn & INSN_STORE_MASK));
-	else
-		trips_load(&self.trips, actor, addr, len);
+	/* Addresses are signed, so to speak. */
+	return (uint64_t)((int64_t)(uintptr_t)data >> bits);
 }
 
-/* A block's instructions, when it begins: those behind one that faults are counted, too, which does not happen often. */
-static void on_block(unsigned number, void *data)
+static uint64_t packed(const void *data, unsigned bits)
 {
-	uintptr_t block = (uintptr_t)data;
-
-	if (number != self.receiver || !self.trips.counting || self.cpus[number].device || self.cpus[number].dma)
-		return;
-	self.trips.counts.instructions[block % TRIPS_ACTORS] += block / TRIPS_ACTORS;
+	return (uintptr_t)data & ((UINT64_C(1) << bits) - 1);
 }
-
-/* ---- translation */
 
 static bool ciphers(uint64_t vaddr)
 {
@@ -279,74 +231,88 @@ static enum trips_actor actor_at(uint64_t vaddr)
 	return ciphers(vaddr) ? TRIPS_USER_CIPHER : TRIPS_USER;
 }
 
-/* A mark, or -1. */
-static int marker_in(const uint8_t *code, size_t size)
-{
-	uint32_t displacement;
+/* ---- accesses */
 
-	if (size != MARKER_SIZE || code[0] != 0x0f || code[1] != 0x1f || code[2] != 0x80)
-		return -1;
-	memcpy(&displacement, code + 3, sizeof(displacement));
-	if ((displacement & ~0xffu) != SZC_MARK_MAGIC || (displacement & 0xff) >= SZC_MARKS)
-		return -1;
-	return (int)(displacement & 0xff);
+static void announce(uint64_t vaddr, uint64_t addr)
+{
+	static const enum trips_place places[SZC_MARKS] = {[SZC_MARK_AREA] = TRIPS_AREA,
+							   [SZC_MARK_TARGET] = TRIPS_TARGET,
+							   [SZC_MARK_INSIDE] = TRIPS_INSIDE};
+
+	/* Page by page: whatever else the processor does meanwhile is not meant. */
+	if (self.touched.end && vaddr != self.touched.end)
+		return;
+	if (!self.touched.end)
+		self.touched.start = vaddr;
+	self.touched.end = vaddr + TRIPS_PAGE;
+	if (self.touching != SZC_MARK_CIPHER && !trips_announce(&self.trips, addr, places[self.touching]))
+		fail("no memory");
 }
 
-static bool moves_past_the_cache(uint8_t map, uint8_t opcode)
+static void on_access(unsigned number, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
 {
-	/* 0F 2B MOVNTPS/PD, 0F C3 MOVNTI, 0F E7 MOVNTQ/DQ. MOVNTDQA (0F 38 2A) loads. */
-	return map == 1 && (opcode == 0x2b || opcode == 0xc3 || opcode == 0xe7);
-}
+	const struct cpu *cpu = &self.cpus[number];
+	bool store = qemu_plugin_mem_is_store(info);
+	struct qemu_plugin_hwaddr *place;
+	enum trips_actor actor;
+	uint64_t addr, len;
 
-/* How an instruction stores, by its prefixes and opcode (Intel's manual, volume 2, 2.1 and 2.3). */
-static enum llc_store store_of(const uint8_t *code, size_t size)
-{
-	bool repeated = false;
-	size_t at = 0;
-
-	for (; at < size && at < PREFIXES_MAX; at++) {
-		if (code[at] == 0xf3 || code[at] == 0xf2)
-			repeated = true;
-		else if (code[at] != 0x66 && code[at] != 0x67 && (code[at] & 0xf0) != 0x40)
-			break;
+	if (!self.watching)
+		return;
+	if (number == self.receiver) {
+		if (cpu->device || cpu->dma)
+			return;
+		actor = actor_at(unpack(data, STORE_BITS));
+	} else {
+		if (!cpu->dma || !store)
+			return;
+		actor = cpu->writer;
 	}
-	if (at + 1 >= size)
-		return repeated && at < size && (code[at] & 0xfe) != 0 &&
-				       ((code[at] & 0xfe) == 0xa4 || (code[at] & 0xfe) == 0xaa)
-			       ? LLC_STORE_STRING
-			       : LLC_STORE_CACHED;
-	if (code[at] == 0x0f)
-		return moves_past_the_cache(1, code[at + 1]) ? LLC_STORE_PAST : LLC_STORE_CACHED;
-	if (code[at] == 0xc5 && at + 2 < size) /* VEX of two bytes: map 0F */
-		return moves_past_the_cache(1, code[at + 2]) ? LLC_STORE_PAST : LLC_STORE_CACHED;
-	if (code[at] == 0xc4 && at + 3 < size) /* VEX of three */
-		return moves_past_the_cache(code[at + 1] & 0x1f, code[at + 3]) ? LLC_STORE_PAST : LLC_STORE_CACHED;
-	return LLC_STORE_CACHED;
+	place = qemu_plugin_get_hwaddr(info, vaddr);
+	if (!place || qemu_plugin_hwaddr_is_io(place))
+		return;
+	addr = qemu_plugin_hwaddr_phys_addr(place);
+	len = UINT64_C(1) << qemu_plugin_mem_size_shift(info);
+	if (self.touching && number == self.receiver && !store && vaddr < KERNEL_SPACE)
+		announce(vaddr, addr);
+	if (store)
+		trips_store(&self.trips, actor, addr, len, (enum llc_store)packed(data, STORE_BITS));
+	else
+		trips_load(&self.trips, actor, addr, len);
 }
+
+/* A block's instructions, when it begins: those behind one that faults are counted, too, which does not happen often. */
+static void on_block(unsigned number, void *data)
+{
+	if (number != self.receiver || !self.trips.counting || self.cpus[number].device || self.cpus[number].dma)
+		return;
+	self.trips.counts.instructions[actor_at(unpack(data, COUNT_BITS))] += packed(data, COUNT_BITS);
+}
+
+/* ---- translation */
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	size_t count = qemu_plugin_tb_n_insns(tb);
-	uintptr_t actor = actor_at(qemu_plugin_tb_vaddr(tb));
 
 	(void)id;
 	for (size_t i = 0; i < count; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		const uint8_t *code = qemu_plugin_insn_data(insn);
 		size_t size = qemu_plugin_insn_size(insn);
-		int mark = marker_in(code, size);
+		int mark = insn_marker(code, size);
 
 		if (mark >= 0)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, QEMU_PLUGIN_CB_NO_REGS,
-							       (void *)(uintptr_t)mark); // NOLINT(performance-no-int-to-ptr)
-		if (!self.watching)
-			continue;
-		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
-						 (void *)(actor << INSN_ACTOR_SHIFT | store_of(code, size))); // NOLINT
+							       pack((uint64_t)mark, 0, 0));
+		if (self.looking)
+			qemu_plugin_register_vcpu_mem_cb(
+				insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
+				pack(qemu_plugin_insn_vaddr(insn), STORE_BITS, insn_store(code, size)));
 	}
-	if (self.watching)
+	if (self.looking)
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,
-						     (void *)(count * TRIPS_ACTORS + actor)); // NOLINT
+						     pack(qemu_plugin_tb_vaddr(tb), COUNT_BITS, count));
 }
 
 /* ---- beginning and end */

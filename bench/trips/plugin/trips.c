@@ -85,6 +85,16 @@ void trips_stop(struct trips *trips)
 		llc_clean(trips->models[i].cold);
 }
 
+static bool is_cipher(enum trips_actor actor)
+{
+	return actor == TRIPS_KERNEL_CIPHER || actor == TRIPS_USER_CIPHER;
+}
+
+static uint64_t *block_of(struct trips *trips, uint64_t addr)
+{
+	return &trips->loaded_blocks[addr / TRIPS_BLOCK % TRIPS_BLOCKS];
+}
+
 void trips_load(struct trips *trips, enum trips_actor actor, uint64_t addr, uint64_t len)
 {
 	for (unsigned i = 0; i < trips->nr_models; i++) {
@@ -92,8 +102,11 @@ void trips_load(struct trips *trips, enum trips_actor actor, uint64_t addr, uint
 		if (trips->counting)
 			llc_load(trips->models[i].cold, addr, len);
 	}
-	if (trips->counting)
-		trips->counts.loaded[actor][place_of(trips, addr)] += len;
+	if (!trips->counting)
+		return;
+	trips->counts.loaded[actor][place_of(trips, addr)] += len;
+	if (is_cipher(actor))
+		*block_of(trips, addr) = addr / TRIPS_BLOCK;
 }
 
 static void store(struct llc *llc, enum trips_actor actor, uint64_t addr, uint64_t len, enum llc_store how)
@@ -111,8 +124,11 @@ void trips_store(struct trips *trips, enum trips_actor actor, uint64_t addr, uin
 		if (trips->counting)
 			store(trips->models[i].cold, actor, addr, len, how);
 	}
-	if (trips->counting)
-		trips->counts.stored[actor][place_of(trips, addr)] += len;
+	if (!trips->counting)
+		return;
+	trips->counts.stored[actor][place_of(trips, addr)] += len;
+	if (is_cipher(actor) && *block_of(trips, addr) == addr / TRIPS_BLOCK)
+		trips->counts.in_place[actor][place_of(trips, addr)] += len;
 }
 
 static struct llc_bus since(struct llc_bus now, struct llc_bus before)

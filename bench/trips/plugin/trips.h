@@ -31,12 +31,15 @@ enum trips_place {
 enum {
 	TRIPS_MODELS_MAX = 16,
 	TRIPS_PAGE = 4096,
+	TRIPS_BLOCK = 16,	/* what ciphers work on, bytes */
+	TRIPS_BLOCKS = 4096, /* how far apart a cipher's load and store of one may be: more than registers hold */
 };
 
 /* Bytes. */
 struct trips_counts {
 	uint64_t loaded[TRIPS_ACTORS][TRIPS_PLACES];
 	uint64_t stored[TRIPS_ACTORS][TRIPS_PLACES];
+	uint64_t in_place[TRIPS_ACTORS][TRIPS_PLACES]; /* of `stored`, by ciphers: where they had just loaded from */
 	uint64_t instructions[TRIPS_ACTORS]; /* in number, of processors */
 };
 
@@ -53,6 +56,7 @@ struct trips {
 	unsigned nr_models;
 	uint8_t *places; /* of each page below pages * TRIPS_PAGE */
 	uint64_t pages;
+	uint64_t loaded_blocks[TRIPS_BLOCKS]; /* by a cipher, last: their numbers */
 };
 
 /* False: no memory, too many, or no such cache can be. */
