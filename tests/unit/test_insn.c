@@ -76,12 +76,41 @@ static void stores(void **state)
 		assert_int_equal(insn_store(cases[i].code, cases[i].size), cases[i].store);
 }
 
+static void pushes(void **state)
+{
+	static const struct {
+		uint8_t code[8];
+		uint8_t size;
+		bool pushes;
+	} cases[] = {
+		{{0xe8, 1, 2, 3, 4}, 5, true},		/* call */
+		{{0x55}, 1, true},			/* push %rbp */
+		{{0x41, 0x57}, 2, true},		/* push %r15 */
+		{{0x6a, 1}, 2, true},			/* push $1 */
+		{{0x68, 1, 2, 3, 4}, 5, true},		/* push $... */
+		{{0xff, 0xd0}, 2, true},		/* call *%rax */
+		{{0xff, 0x30}, 2, true},		/* push (%rax) */
+		{{0xff, 0x00}, 2, false},		/* incl (%rax) */
+		{{0xff, 0xe0}, 2, false},		/* jmp *%rax */
+		{{0x5d}, 1, false},			/* pop %rbp */
+		{{0x48, 0x89, 0x07}, 3, false},		/* mov %rax, (%rdi) */
+		{{0xff}, 1, false},
+		{{0x66}, 1, false},
+		{{0}, 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(insn_pushes(cases[i].code, cases[i].size), cases[i].pushes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(markers),
 		cmocka_unit_test(marked_by_the_compiler),
 		cmocka_unit_test(stores),
+		cmocka_unit_test(pushes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

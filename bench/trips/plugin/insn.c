@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdbool.h>
 #include <string.h>
 #include "insn.h"
 #include "kernel/szcnic_trips.h"
@@ -33,15 +32,38 @@ static bool legacy_prefix(uint8_t byte)
 	       byte == 0x64 || byte == 0x65 || byte == 0xf0 || byte == 0xf2 || byte == 0xf3;
 }
 
-enum llc_store insn_store(const uint8_t *code, size_t size)
+/* Where the opcode begins. */
+static size_t behind_prefixes(const uint8_t *code, size_t size, bool *repeated)
 {
-	bool repeated = false;
 	size_t at = 0;
 
+	*repeated = false;
 	for (; at < size && legacy_prefix(code[at]); at++)
-		repeated = repeated || code[at] == 0xf3 || code[at] == 0xf2;
+		*repeated = *repeated || code[at] == 0xf3 || code[at] == 0xf2;
 	if (at < size && (code[at] & 0xf0) == 0x40) /* REX */
 		at++;
+	return at;
+}
+
+bool insn_pushes(const uint8_t *code, size_t size)
+{
+	bool repeated;
+	size_t at = behind_prefixes(code, size, &repeated);
+	uint8_t reg;
+
+	if (at == size)
+		return false;
+	if (code[at] == 0xe8 || code[at] == 0x68 || code[at] == 0x6a || (code[at] & 0xf8) == 0x50)
+		return true;
+	reg = at + 1 < size ? code[at + 1] >> 3 & 7 : 0;
+	return code[at] == 0xff && (reg == 2 || reg == 6); /* CALL, PUSH */
+}
+
+enum llc_store insn_store(const uint8_t *code, size_t size)
+{
+	bool repeated;
+	size_t at = behind_prefixes(code, size, &repeated);
+
 	if (at == size)
 		return LLC_STORE_CACHED;
 	switch (code[at]) {

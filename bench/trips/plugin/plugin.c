@@ -32,9 +32,10 @@ enum {
 #define KERNEL_SPACE (UINT64_C(1) << 63)
 
 /* What is known when it is translated, packed into the callback's pointer: an address, and below it how an instruction
- * stores (enum llc_store), or how many instructions a block has. */
+ * stores, or how many instructions a block has. */
 enum {
 	STORE_BITS = 2,
+	STORE_PUSH = 3, /* or enum llc_store */
 	COUNT_BITS = 16,
 };
 
@@ -253,6 +254,7 @@ static void on_access(unsigned number, qemu_plugin_meminfo_t info, uint64_t vadd
 {
 	const struct cpu *cpu = &self.cpus[number];
 	bool store = qemu_plugin_mem_is_store(info);
+	uint64_t how = packed(data, STORE_BITS);
 	struct qemu_plugin_hwaddr *place;
 	enum trips_actor actor;
 	uint64_t addr, len;
@@ -264,7 +266,7 @@ static void on_access(unsigned number, qemu_plugin_meminfo_t info, uint64_t vadd
 			return;
 		actor = actor_at(unpack(data, STORE_BITS));
 	} else {
-		if (!cpu->dma || !store)
+		if (!cpu->dma || !store || how == STORE_PUSH)
 			return;
 		actor = cpu->writer;
 	}
@@ -276,7 +278,8 @@ static void on_access(unsigned number, qemu_plugin_meminfo_t info, uint64_t vadd
 	if (self.touching && number == self.receiver && !store && vaddr < KERNEL_SPACE)
 		announce(vaddr, addr);
 	if (store)
-		trips_store(&self.trips, actor, addr, len, (enum llc_store)packed(data, STORE_BITS));
+		trips_store(&self.trips, actor, addr, len,
+			    how == STORE_PUSH ? LLC_STORE_CACHED : (enum llc_store)how);
 	else
 		trips_load(&self.trips, actor, addr, len);
 }
@@ -301,6 +304,7 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		const uint8_t *code = qemu_plugin_insn_data(insn);
 		size_t size = qemu_plugin_insn_size(insn);
 		int mark = insn_marker(code, size);
+		uint64_t how = insn_pushes(code, size) ? STORE_PUSH : insn_store(code, size);
 
 		if (mark >= 0)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, QEMU_PLUGIN_CB_NO_REGS,
@@ -308,7 +312,7 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		if (self.looking)
 			qemu_plugin_register_vcpu_mem_cb(
 				insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
-				pack(qemu_plugin_insn_vaddr(insn), STORE_BITS, insn_store(code, size)));
+				pack(qemu_plugin_insn_vaddr(insn), STORE_BITS, how));
 	}
 	if (self.looking)
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,

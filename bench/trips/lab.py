@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Runs modes in the lab's guest, watched by the plugin."""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+REPOSITORY = os.path.dirname(os.path.dirname(HERE))
+LAB = os.path.join(REPOSITORY, "kernel", "lab", "lab")
+# All processors in one thread, time by instructions: what happens is the same each time.
+EMULATED = ("--accel", "tcg,thread=single")
+CLOCK = "-icount shift=1,sleep=off"
+# The kernel's AES-GCM, all of it that runs over payload.
+CIPHER = re.compile(r"aes_gcm_(precompute|aad_update|enc_update|dec_update|enc_final|dec_final)_\w+$")
+LIMIT = 900  # seconds, for a whole run
+
+
+class Failure(Exception):
+    """A sentence about what went wrong."""
+
+
+def say(text):
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{text}")
+        sys.stderr.flush()
+
+
+def said():
+    say("")
+
+
+class Build:
+    """Our programs, and the kernel's."""
+
+    def __init__(self):
+        self.folder = os.environ.get("SZC_BUILD") or os.path.join(REPOSITORY, "build", "release")
+        self.plugin = os.path.join(self.folder, "bench", "szc-trips-plugin.so")
+
+    def ensure(self):
+        if "SZC_BUILD" not in os.environ:
+            say("building")
+            if not os.path.exists(os.path.join(self.folder, "build.ninja")):
+                self.command("cmake", "--preset", "release")
+            self.command("cmake", "--build", "--preset", "release", "--target", "trips-receive", "trips-send",
+                         "szc-trips-plugin")
+            said()
+        if not os.path.exists(self.plugin):
+            raise Failure(f"{self.plugin} is not there: build the target szc-trips-plugin")
+        # It tells its own progress: the first time it builds a kernel.
+        if subprocess.run([LAB, "build"], stdout=subprocess.DEVNULL, check=False).returncode:
+            raise Failure("the lab's kernel cannot be built; kernel/lab/lab doctor says what is missing")
+
+    @staticmethod
+    def command(*argv):
+        done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said()
+            raise Failure(f"{' '.join(argv)} failed:\n" + (done.stdout + done.stderr)[-2000:])
+
+    @staticmethod
+    def ciphers():
+        """Ranges of kernel addresses."""
+        found = subprocess.run([LAB, "path", "build"], capture_output=True, text=True, check=False)
+        if found.returncode:
+            raise Failure(found.stderr.strip())
+        with open(os.path.join(found.stdout.strip(), "System.map"), encoding="ascii") as file:
+            symbols = sorted((int(line.split()[0], 16), line.split()[2]) for line in file)
+        ranges = []
+        for (start, name), (end, _) in zip(symbols, symbols[1:]):
+            if not CIPHER.match(name):
+                continue
+            if ranges and ranges[-1][1] == start:
+                start = ranges.pop()[0]
+            ranges.append((start, end))
+        if not ranges:
+            raise Failure("the kernel has no AES-GCM that is known here")
+        return ranges
+
+
+def certificate(folder):
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                           "-days", "2", "-subj", "/CN=localhost", "-keyout", f"{folder}/key.pem", "-out",
+                           f"{folder}/cert.pem"], capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise Failure(f"openssl could not make a certificate: {made.stderr.strip()}")
+
+
+def plugin_options(build, folder, caches):
+    options = [build.plugin, f"out={folder}/figures"]
+    options += ["llc=" + ":".join(str(value) for value in cache) for cache in caches]
+    options += [f"cipher={start:x}-{end:x}" for start, end in build.ciphers()]
+    return ",".join(options)
+
+
+def watch(guest, modes):
+    """Its progress; what else it says is returned."""
+    rest = []
+    for line in guest.stderr:
+        mode = line.removeprefix("trips: now ").strip()
+        if mode in modes:
+            say(f"counting, {modes.index(mode) + 1} of {len(modes)}: {mode}")
+        else:
+            rest.append(line)
+    return rest
+
+
+def run(build, settings, modes):
+    """(ledger, counts) of each mode."""
+    with tempfile.TemporaryDirectory(prefix="szc-trips.") as folder:
+        certificate(folder)
+        argv = [LAB, "run", "--scene", "-t", str(LIMIT), "--share", folder, *EMULATED,
+                f"--qemu={CLOCK} -plugin {plugin_options(build, folder, settings.caches)}", "--",
+                "env", f"SZC_BUILD={build.folder}", os.path.join(HERE, "guest"), folder, str(settings.mtu),
+                str(settings.message), str(settings.warm), str(settings.bytes), str(settings.ring),
+                str(settings.buffer_size), str(settings.area_size), *modes]
+        say("starting the guest")
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True, errors="replace", cwd=REPOSITORY) as guest:
+            rest = watch(guest, modes)
+        said()
+        if guest.returncode:
+            raise Failure(f"the guest ended with status {guest.returncode}:\n{''.join(rest[-20:])}")
+        with open(f"{folder}/figures", encoding="ascii") as file:
+            counts = [json.loads(line) for line in file]
+        ledgers = []
+        for mode in modes:
+            with open(f"{folder}/{mode}.json", encoding="ascii") as file:
+                ledgers.append(json.load(file))
+    if len(counts) != len(modes):
+        raise Failure(f"{len(modes)} modes ran, and the emulator counted {len(counts)}")
+    sums = {ledger["sum"] for ledger in ledgers}
+    if len(sums) != 1:
+        raise Failure(f"the modes did not read the same payload: {sums}")
+    return list(zip(ledgers, counts))
