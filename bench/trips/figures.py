@@ -91,6 +91,7 @@ class Figures:
             "bytes_device": self.device,
             "bytes_zero_copy": counts["stored"]["device"]["area"],
             "bytes_outside_area": self.outside,
+            "area_bytes_used": counts["area_written"],
             "bytes_kernel_copied": self.kernel_copied,
             "bytes_user_copied": self.user_copied,
             "bytes_opened_in_place": counts["in_place"]["user_cipher"]["area"],

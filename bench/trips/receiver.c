@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <openssl/err.h>
 #include "receiver.h"
+#include "settle.h"
 
 static const struct mode {
 	const char *name;
@@ -189,6 +190,8 @@ int counting_begins(struct receiver *receiver)
 		return -1;
 	receiver->device_before = counts.device;
 	receiver->zero_copy_before = counts.zero_copy;
+	if (settle())
+		return complain("settling");
 	szc_mark(SZC_MARK_RUN);
 	return 0;
 }

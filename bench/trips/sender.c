@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include "settle.h"
 
 struct arguments {
 	const char *host;
@@ -133,7 +134,9 @@ static int run(const struct arguments *arguments)
 {
 	struct sender sender = {.message = calloc(1, arguments->message)};
 
-	if (!sender.message || dial(&sender, arguments) || (arguments->tls && shake_hands(&sender)) ||
+	if (!sender.message || settle())
+		return complain("settling");
+	if (dial(&sender, arguments) || (arguments->tls && shake_hands(&sender)) ||
 	    send_part(&sender, arguments, arguments->warm))
 		return -1;
 	if (!wait_for_byte(&sender)) {

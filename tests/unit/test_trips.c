@@ -26,7 +26,8 @@ static void counted_by_actor_and_place(void **state)
 	announced(&trips);
 	trips_store(&trips, TRIPS_DEVICE, AREA, 100, LLC_STORE_CACHED);
 	trips_run(&trips);
-	trips_store(&trips, TRIPS_DEVICE, AREA, BYTES, LLC_STORE_CACHED);
+	for (uint64_t at = 0; at < BYTES; at += 16)
+		trips_store(&trips, TRIPS_DEVICE, AREA + at, 16, LLC_STORE_CACHED);
 	trips_store(&trips, TRIPS_KERNEL, TARGET + BYTES - 8, 8, LLC_STORE_STRING);
 	trips_store(&trips, TRIPS_KERNEL, TARGET + BYTES, 8, LLC_STORE_STRING);
 	trips_load(&trips, TRIPS_USER, AREA + 4, 4);
@@ -34,6 +35,7 @@ static void counted_by_actor_and_place(void **state)
 	trips_stop(&trips);
 	trips_store(&trips, TRIPS_DEVICE, AREA, 100, LLC_STORE_CACHED);
 	assert_int_equal(trips.counts.stored[TRIPS_DEVICE][TRIPS_AREA], BYTES);
+	assert_int_equal(trips.counts.area_written, BYTES);
 	assert_int_equal(trips.counts.stored[TRIPS_KERNEL][TRIPS_TARGET], 8);
 	assert_int_equal(trips.counts.stored[TRIPS_KERNEL][TRIPS_ELSEWHERE], 8);
 	assert_int_equal(trips.counts.loaded[TRIPS_USER][TRIPS_AREA], 4);
@@ -41,6 +43,9 @@ static void counted_by_actor_and_place(void **state)
 	/* Counting anew begins with nothing; forgotten, places are no more. */
 	trips_run(&trips);
 	assert_int_equal(trips.counts.stored[TRIPS_DEVICE][TRIPS_AREA], 0);
+	trips_store(&trips, TRIPS_DEVICE, AREA + 100, 8, LLC_STORE_CACHED);
+	trips_store(&trips, TRIPS_DEVICE, AREA + 200, 8, LLC_STORE_CACHED);
+	assert_int_equal(trips.counts.area_written, TRIPS_PAGE);
 	trips_forget(&trips);
 	trips_run(&trips);
 	trips_store(&trips, TRIPS_DEVICE, AREA, 8, LLC_STORE_CACHED);

@@ -21,7 +21,7 @@ enum past { PAST_STORES, PAST_DEVICE, PAST_COUNT };
 struct llc {
 	struct llc_shape shape;
 	uint64_t sets, whole; /* `whole`: of a line, every bit of `have` */
-	unsigned line_shift;
+	unsigned line_shift, set_bits;
 	uint64_t clock;
 	struct llc_bus bus;
 	struct combiner past[PAST_COUNT];
@@ -48,6 +48,7 @@ struct llc *llc_new(const struct llc_shape *shape)
 	llc->sets = shape->size / (shape->line * shape->ways);
 	llc->whole = shape->line == 64 ? UINT64_MAX : (UINT64_C(1) << shape->line) - 1;
 	llc->line_shift = (unsigned)__builtin_ctz(shape->line);
+	llc->set_bits = (unsigned)__builtin_ctzll(llc->sets);
 	llc->lines = calloc(llc->sets * shape->ways, sizeof(*llc->lines));
 	if (!llc->lines) {
 		free(llc);
@@ -66,9 +67,15 @@ void llc_free(struct llc *llc)
 
 /* ---- lines */
 
+/*
+ * Hashed, as by the hardware of today: the lines of a page are spread over all sets, evenly, so that it does not matter
+ * which pages the kernel happens to give out.
+ */
 static struct line *set_of(struct llc *llc, uint64_t number)
 {
-	return &llc->lines[(number & (llc->sets - 1)) * llc->shape.ways];
+	uint64_t set = llc->set_bits ? number * UINT64_C(0x9e3779b97f4a7c15) >> (64 - llc->set_bits) : 0;
+
+	return &llc->lines[set * llc->shape.ways];
 }
 
 static struct line *find(struct llc *llc, uint64_t number)

@@ -106,7 +106,7 @@ static void write_figures(void)
 	for (int actor = 0; actor < TRIPS_ACTORS; actor++)
 		fprintf(out, "%s\"%s\": %" PRIu64, actor ? ", " : "", actor_names[actor],
 			trips->counts.instructions[actor]);
-	fputs("}, \"caches\": [", out);
+	fprintf(out, "}, \"area_written\": %" PRIu64 ", \"caches\": [", trips->counts.area_written);
 	for (unsigned i = 0; i < trips->nr_models; i++) {
 		const struct trips_model *model = &trips->models[i];
 		struct llc_bus cold = trips_cold(model), warm = trips_warm(model);

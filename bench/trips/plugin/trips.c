@@ -3,6 +3,8 @@
 #include <string.h>
 #include "trips.h"
 
+#define PLACE_WRITTEN 0x80
+
 bool trips_add_model(struct trips *trips, const struct llc_shape *shape)
 {
 	struct trips_model *model = &trips->models[trips->nr_models];
@@ -62,12 +64,14 @@ static enum trips_place place_of(const struct trips *trips, uint64_t addr)
 {
 	uint64_t page = addr / TRIPS_PAGE;
 
-	return page < trips->pages ? (enum trips_place)trips->places[page] : TRIPS_ELSEWHERE;
+	return page < trips->pages ? (enum trips_place)(trips->places[page] & ~PLACE_WRITTEN) : TRIPS_ELSEWHERE;
 }
 
 void trips_run(struct trips *trips)
 {
 	memset(&trips->counts, 0, sizeof(trips->counts));
+	for (uint64_t page = 0; page < trips->pages; page++)
+		trips->places[page] &= (uint8_t)~PLACE_WRITTEN;
 	for (unsigned i = 0; i < trips->nr_models; i++) {
 		struct trips_model *model = &trips->models[i];
 
@@ -117,6 +121,15 @@ static void store(struct llc *llc, enum trips_actor actor, uint64_t addr, uint64
 		llc_store(llc, addr, len, how);
 }
 
+static void note_area(struct trips *trips, uint64_t addr)
+{
+	uint8_t *place = &trips->places[addr / TRIPS_PAGE];
+
+	if (!(*place & PLACE_WRITTEN))
+		trips->counts.area_written += TRIPS_PAGE;
+	*place |= PLACE_WRITTEN;
+}
+
 void trips_store(struct trips *trips, enum trips_actor actor, uint64_t addr, uint64_t len, enum llc_store how)
 {
 	for (unsigned i = 0; i < trips->nr_models; i++) {
@@ -127,6 +140,8 @@ void trips_store(struct trips *trips, enum trips_actor actor, uint64_t addr, uin
 	if (!trips->counting)
 		return;
 	trips->counts.stored[actor][place_of(trips, addr)] += len;
+	if (actor == TRIPS_DEVICE && place_of(trips, addr) == TRIPS_AREA)
+		note_area(trips, addr);
 	if (is_cipher(actor) && *block_of(trips, addr) == addr / TRIPS_BLOCK)
 		trips->counts.in_place[actor][place_of(trips, addr)] += len;
 }

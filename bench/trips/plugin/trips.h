@@ -41,6 +41,7 @@ struct trips_counts {
 	uint64_t stored[TRIPS_ACTORS][TRIPS_PLACES];
 	uint64_t in_place[TRIPS_ACTORS][TRIPS_PLACES]; /* of `stored`, by ciphers: where they had just loaded from */
 	uint64_t instructions[TRIPS_ACTORS]; /* in number, of processors */
+	uint64_t area_written;		     /* of the area, in whole pages, each once: how much of it a device fills */
 };
 
 struct trips_model {
@@ -54,7 +55,7 @@ struct trips {
 	bool counting;
 	struct trips_model models[TRIPS_MODELS_MAX];
 	unsigned nr_models;
-	uint8_t *places; /* of each page below pages * TRIPS_PAGE */
+	uint8_t *places; /* of each page below pages * TRIPS_PAGE; PLACE_WRITTEN if a device did since counting began */
 	uint64_t pages;
 	uint64_t loaded_blocks[TRIPS_BLOCKS]; /* by a cipher, last: their numbers */
 };
@@ -68,6 +69,7 @@ bool trips_announce(struct trips *trips, uint64_t addr, enum trips_place place);
 void trips_run(struct trips *trips);
 void trips_stop(struct trips *trips);
 
+/* An access of a processor's or a device's: it does not reach over the end of a page. */
 void trips_load(struct trips *trips, enum trips_actor actor, uint64_t addr, uint64_t len);
 /* `how` does not matter for a device. */
 void trips_store(struct trips *trips, enum trips_actor actor, uint64_t addr, uint64_t len, enum llc_store how);

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""bench/trip-count counts what is there: operations whose cost is known, seen through the emulator, then every way of
+receiving, twice; and a ledger that does not agree with what was seen ends in an error."""
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+SOURCE, BUILD = os.environ["SZC_SOURCE"], os.environ["SZC_BUILD"]
+sys.path.insert(0, os.path.join(SOURCE, "tests"))
+sys.path.insert(0, os.path.join(SOURCE, "bench", "trips"))
+
+import figures  # noqa: E402
+import lab  # noqa: E402
+from harness import Cases, check  # noqa: E402
+
+# Small enough that nothing of what is touched stays in it.
+SMALL_CACHE = (256 << 10, 64, 16, 2)
+EXPECTED = {"recv": 2, "zc": 1, "openssl": 3, "ktls": 3, "ktls+nopad": 2, "zc+copy": 2, "zc+inplace": 1}
+COUNTED = ("trips", "trips_ledger", "passes", "bus_bytes_cold", "bus_bytes_warm", "instructions_per_byte", "bytes_zero_copy",
+           "bytes_kernel_copied", "bytes_user_copied", "bytes_opened_in_place")
+ARGUMENTS = ("--bytes", "512K", "--warm", "256K", "--area-size", "8M", "--json")
+
+
+def known():
+    """By the model of the cache, within 1 %; and every byte stored is one that the program stores."""
+    build = lab.Build()
+    with tempfile.TemporaryDirectory(prefix="szc-known.") as folder:
+        options = lab.plugin_options(build, folder, [SMALL_CACHE])
+        done = subprocess.run([lab.LAB, "run", "--share", folder, *lab.EMULATED, f"--qemu={lab.CLOCK} -plugin {options}",
+                               "--", os.path.join(BUILD, "bench", "trips-known")], capture_output=True, text=True,
+                              check=False)
+        check(done.returncode == 0, done.stderr)
+        with open(f"{folder}/figures", encoding="ascii") as file:
+            counts = [json.loads(line) for line in file]
+    said = [line.split() for line in done.stdout.splitlines()]
+    check(len(said) == len(counts) >= 7, f"{len(said)} cases, {len(counts)} counted")
+    for (name, size, bus), count in zip(said, counts):
+        crossed = sum(count["caches"][0]["cold"].values()) / int(size)
+        check(abs(crossed - int(bus)) <= 0.01 * int(bus), f"{name}: {crossed} bytes on the bus, {bus} expected")
+        stored = count["stored"]["user"]["target"]
+        check(stored == (0 if name == "read" else int(size)), f"{name}: {stored} of {size} bytes were seen stored")
+
+
+def counted():
+    done = subprocess.run([os.path.join(SOURCE, "bench", "trip-count"), *ARGUMENTS], capture_output=True, text=True,
+                          check=False)
+    check(done.returncode == 0, done.stderr)
+    return json.loads(done.stdout)
+
+
+RUNS = []
+
+
+def every_mode():
+    RUNS.append(counted())
+    rows = {row["mode"]: row for row in RUNS[0]["modes"]}
+    check(list(rows) == list(EXPECTED), list(rows))
+    for mode, expected in EXPECTED.items():
+        trips = rows[mode]["trips"]
+        most = expected + (0.1 if mode == "openssl" else 0.05)
+        check(expected - 0.05 <= trips <= most, f"{mode}: {trips} trips, {expected} expected")
+        passes = 0 if mode in ("recv", "zc") else 1
+        check(abs(rows[mode]["passes"] - passes) <= 0.05, f"{mode}: {rows[mode]['passes']} passes")
+        check(mode not in figures.ZERO_COPY or not rows[mode]["bytes_outside_area"], f"{mode}: outside the area")
+
+
+def the_same_again():
+    RUNS.append(counted())
+    for one, other in zip(RUNS[0]["modes"], RUNS[1]["modes"]):
+        for name in COUNTED:
+            most = max(abs(one[name]), abs(other[name]))
+            check(abs(one[name] - other[name]) <= max(0.02 * most, 0.02 if name.startswith("bus") else 0),
+                  f"{one['mode']}, {name}: {one[name]}, then {other[name]}")
+
+
+def disagreement():
+    """As if the ledger had missed a copy, or the NIC had written payload elsewhere."""
+    empty = {place: 0 for place in (*figures.ANNOUNCED, "elsewhere")}
+    actors = ("device", "device_headers", "kernel", "kernel_cipher", "user", "user_cipher")
+    counts = {name: {actor: dict(empty) for actor in actors} for name in ("stored", "loaded", "in_place")}
+    counts["stored"]["device"]["area"] = 1000
+    ledger = {"mode": "zc", "bytes": 1000, "model": False, "device": 1000, "zero_copy": 1000, "kernel_copied": 0,
+              "user_copied": 0}
+    figures.Figures(ledger, counts).check()
+    for change in (lambda ledger, counts: ledger.update(kernel_copied=21),
+                   lambda ledger, counts: ledger.update(zero_copy=999),
+                   lambda ledger, counts: counts["stored"]["kernel"].update(area=21),
+                   lambda ledger, counts: counts["stored"]["device"].update(area=999, elsewhere=1)):
+        changed = copy.deepcopy((ledger, counts))
+        change(*changed)
+        try:
+            figures.Figures(*changed).check()
+        except figures.Disagreement as found:
+            check("zc" in str(found), str(found))
+            continue
+        check(False, "a disagreement went unnoticed")
+
+
+cases = Cases(300)
+cases.add("a ledger that does not agree is an error", disagreement)
+cases.add("what is known is counted so", known)
+cases.add("every way of receiving has the trips it has", every_mode)
+cases.add("and the same again", the_same_again)
+cases.run()
