@@ -33,6 +33,7 @@ SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY
 BACKENDS = ("copy", "epoll")
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 KIB, MIB = 1024, 1024 * 1024
+PIECE = 64 * MIB
 # Around one record's payload, and several records.
 SIZES = (0, 1, 16383, 16384, 16385, 3 * MIB + 7)
 
@@ -406,7 +407,9 @@ _payloads = {}
 
 def payload(size, seed=1):
     """Random bytes, the same for the same size and seed."""
-    return random.Random(seed * 1000003 + size).randbytes(size)
+    source = random.Random(seed * 1000003 + size)
+    # In pieces: Python draws at most 2^31 bits at once.
+    return b"".join(source.randbytes(min(PIECE, size - at)) for at in range(0, size, PIECE))
 
 
 def payload_file(size):

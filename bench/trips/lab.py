@@ -22,9 +22,18 @@ class Failure(Exception):
     """A sentence about what went wrong."""
 
 
+_before = ""
+
+
+def say_of_all(text):
+    """What stands before all that is said from now on."""
+    global _before  # pylint: disable=global-statement
+    _before = text
+
+
 def say(text):
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\033[K{text}")
+        sys.stderr.write(f"\r\033[K{_before if text else ''}{text}")
         sys.stderr.flush()
 
 

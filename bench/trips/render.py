@@ -7,6 +7,7 @@ import tempfile
 HEAD = ("", "trips", "", "", "bus bytes", "", "insns/byte", "")
 COLUMNS = ("mode", "observed", "ledger", "passes", "cold", "warm", "cipher", "other")
 MIB = 1 << 20
+SWEPT = {"message": "message, bytes", "mtu": "MTU, bytes", "buffer_size": "buffer, bytes", "ring": "ring, descriptors"}
 
 
 class Failure(Exception):
@@ -56,10 +57,29 @@ def table(result):
     lines += columns([COLUMNS, *(cells(row) for row in result["modes"])])
     if any(row["ledger"] == "model" for row in result["modes"]):
         lines.append("* a model: nobody counts inside OpenSSL or the kernel's TLS. What was observed is not.")
-    return "\n".join(lines + area_lines(result))
+    lines += area_lines(result)
+    for name, points in result.get("sweeps", {}).items():
+        lines += sweep_lines(name, points)
+    if "pmu" in result:
+        lines += ["", f"Hardware: {result['pmu']}."]
+    return "\n".join(lines)
 
 
-# ---- the picture
+def sweep_lines(name, points):
+    modes = [row["mode"] for row in points[0]["modes"]]
+    table = [(SWEPT[name], *(f"{mode}: trips" if not i else "bus" for mode in modes for i in range(2)))]
+    for point in points:
+        table.append((readable(point["value"]), *(f"{row[key]:.2f}" for row in point["modes"]
+                                                  for key in ("trips", "bus_bytes_warm"))))
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    return [""] + ["  ".join(text.rjust(width) for text, width in zip(line, widths)) for line in table]
+
+
+def readable(value):
+    return f"{value // 1024}K" if value >= 1024 and not value % 1024 else str(value)
+
+
+# ---- pictures
 
 BARS = """\
 set terminal svg size 900,420 dynamic font "sans-serif,13" background "white"
@@ -73,30 +93,91 @@ set yrange [0:*]
 set grid ytics lc rgb "#dddddd"
 set key outside top center horizontal
 set xtics nomirror
-set title "Receiving {title}"
+set title "{title}"
 plot "{data}" using 2:xtic(1) title "trips (observed)" lc rgb "#33658a", \\
      "" using 3 title "AEAD passes" lc rgb "#f6ae2d", \\
      "" using 4 title "bus bytes, warm cache" lc rgb "#86bbd8", \\
      "" using 5 title "bus bytes, cold cache" lc rgb "#c9d6df"
 """
+LINES = """\
+set terminal svg size 900,{height} dynamic font "sans-serif,13" background "white"
+set output "{out}"
+set multiplot layout {count},1
+set style data linespoints
+set ylabel "bus bytes for each byte, warm"
+set yrange [0:*]
+set grid ytics lc rgb "#dddddd"
+set key outside right center
+"""
+PANEL = """\
+set xlabel "{label}"
+set xtics ({tics})
+plot {curves}
+"""
 
 
-def plot(result, path):
-    title = f"{result['payload_bytes'] / MIB:g} MiB, MTU {result['mtu']}, in messages of {result['message_bytes'] // 1024} KiB"
+def gnuplot(script, path):
+    """Draws into a folder of its own; the picture is there whole or not at all."""
     with tempfile.TemporaryDirectory(prefix="szc-plot.") as folder:
-        data, part = os.path.join(folder, "data"), os.path.join(folder, "out.svg")
-        with open(data, "w", encoding="ascii") as file:
-            for row in result["modes"]:
-                print(f"\"{row['mode']}\"", row["trips"], row["passes"], row["bus_bytes_warm"], row["bus_bytes_cold"],
-                      file=file)
+        part = os.path.join(folder, "out.svg")
         try:
-            drawn = subprocess.run(["gnuplot"], input=BARS.format(out=part, data=data, title=title), text=True,
-                                   capture_output=True, check=False)
+            drawn = subprocess.run(["gnuplot"], input=script(folder, part), text=True, capture_output=True, check=False)
         except FileNotFoundError:
             raise Failure("--plot needs gnuplot (Debian: gnuplot-nox)") from None
         if drawn.returncode or not os.path.exists(part):
             raise Failure(f"gnuplot failed: {drawn.stderr.strip()}")
         with open(part, encoding="utf-8") as file:
             picture = file.read()
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(picture)
+    try:
+        with open(f"{path}.part", "w", encoding="utf-8") as file:
+            file.write(picture)
+        os.replace(f"{path}.part", path)
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from None
+
+
+def plot(result, path):
+    """Bars, a mode each."""
+    def script(folder, out):
+        data = os.path.join(folder, "data")
+        with open(data, "w", encoding="ascii") as file:
+            for row in result["modes"]:
+                print(f"\"{row['mode']}\"", row["trips"], row["passes"], row["bus_bytes_warm"], row["bus_bytes_cold"],
+                      file=file)
+        title = (f"{result['payload_bytes'] / MIB:g} MiB, MTU {result['mtu']}, last-level cache "
+                 f"{shape(dict(result['cache'], size=result['cache']['bytes']))}")
+        return BARS.format(out=out, data=data, title=title)
+
+    gnuplot(script, path)
+
+
+def panel(folder, name, points, label):
+    """A curve a mode; places on the axis are equally far apart."""
+    modes = [row["mode"] for row in points[0]["modes"]]
+    data = os.path.join(folder, name)
+    with open(data, "w", encoding="ascii") as file:
+        for i, point in enumerate(points):
+            print(i, *(row["bus_bytes_warm"] for row in point["modes"]), file=file)
+    tics = ", ".join(f"\"{point['label']}\" {i}" for i, point in enumerate(points))
+    curves = ", ".join(f"\"{data}\" using 1:{i + 2} title \"{mode}\" lw 2" for i, mode in enumerate(modes))
+    return PANEL.format(label=label, tics=tics, curves=curves)
+
+
+def area_points(result):
+    rows = [row for row in result["modes"] if row["bytes_zero_copy"]]
+    return [{"label": f"{result['area_bytes'] / cache['size']:g}",
+             "modes": [dict(row["caches"][i], mode=row["mode"]) for row in rows]}
+            for i, cache in enumerate(rows[0]["caches"]) if cache["device_ways"]] if rows else []
+
+
+def plot_sweeps(result, path):
+    """Lines: the area against the cache, then whatever was swept."""
+    def script(folder, out):
+        panels = [panel(folder, name, [dict(point, label=readable(point["value"])) for point in points], SWEPT[name])
+                  for name, points in result["sweeps"].items()]
+        area = area_points(result)
+        if area:
+            panels.insert(0, panel(folder, "area", area, "area, in sizes of the cache"))
+        return LINES.format(out=out, height=260 * len(panels), count=len(panels)) + "".join(panels)
+
+    gnuplot(script, f"{path.removesuffix('.svg')}-sweep.svg")

@@ -120,7 +120,7 @@ def echo_is_sealed_by_the_kernel(total):
 
 
 def cases():
-    chosen = Cases(300)
+    chosen = Cases(1800 if FULL else 300)
     if not FULL:
         chosen.add("32 MiB, MTU 1500, 4 KiB buffers, one connection", transfer, 32 * MIB, 1500, 4, 1, {})
         chosen.add("32 MiB, MTU 9000, 32 KiB buffers, 8 connections", transfer, 32 * MIB, 9000, 32, 8, {})
