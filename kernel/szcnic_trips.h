@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: (GPL-2.0 OR MIT) */
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * Markers: instructions that do nothing, and that an emulator which looks at what it executes (bench/trips/plugin) can
  * tell from all others. A marker is a long NOP of 7 bytes (nopl disp32(%rax), 0F 1F 80) whose displacement says which;

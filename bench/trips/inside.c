@@ -43,16 +43,16 @@ static void inside_free(void *memory, const char *file, int line)
 
 static void *inside_realloc(void *memory, size_t size, const char *file, int line)
 {
+	size_t behind;
 	void *grown;
 
 	if (!of_arena(memory))
 		return realloc(memory, size);
 	grown = inside_malloc(size, file, line);
+	/* How long it was nobody knows; what lies behind it is the arena's, too. */
+	behind = (size_t)(arena + ARENA - (unsigned char *)memory);
 	if (grown)
-		/* It was at least LARGE, and what lies behind it is the arena's. */
-		memmove(grown, memory, size < (size_t)(arena + ARENA - (unsigned char *)memory) ?
-						size :
-						(size_t)(arena + ARENA - (unsigned char *)memory));
+		memmove(grown, memory, size < behind ? size : behind);
 	return grown;
 }
 

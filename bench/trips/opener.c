@@ -18,13 +18,13 @@ enum {
 struct opener {
 	struct szc_conn *conn;
 	SSL *ssl;
-	BIO *in, *out; /* the SSL's */
+	BIO *in, *out;          /* the SSL's */
 	EVP_CIPHER_CTX *cipher; /* NULL: the handshake goes on */
 	unsigned char key[16], iv[NONCE];
 	uint64_t sequence;
 	unsigned char header[HEADER], tag[TAG];
-	size_t have;	/* bytes of the record, header included */
-	size_t body;	/* bytes behind the header; known when that is there */
+	size_t have;           /* bytes of the record, header included */
+	size_t body;           /* bytes behind the header; known when that is there */
 	unsigned char *target; /* BODY_MAX */
 };
 
@@ -46,7 +46,8 @@ struct opener *opener_new(struct receiver *receiver, struct szc_conn *conn)
 	}
 	SSL_set_bio(opener->ssl, opener->in, opener->out);
 	SSL_set_accept_state(opener->ssl);
-	opener->target = mmap(NULL, BODY_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	opener->target =
+		mmap(NULL, BODY_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (opener->target == MAP_FAILED) {
 		complain("memory");
 		return NULL;

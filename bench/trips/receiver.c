@@ -20,8 +20,12 @@ static const struct mode {
 	const char *name;
 	receive_mode *receive;
 } modes[] = {
-	{"recv", receive_recv},		{"zc", receive_zc},	    {"openssl", receive_openssl},
-	{"ktls", receive_ktls},		{"ktls+nopad", receive_ktls_nopad}, {"zc+copy", receive_zc_copy},
+	{"recv", receive_recv},
+	{"zc", receive_zc},
+	{"openssl", receive_openssl},
+	{"ktls", receive_ktls},
+	{"ktls+nopad", receive_ktls_nopad},
+	{"zc+copy", receive_zc_copy},
 	{"zc+inplace", receive_zc_inplace},
 };
 
@@ -226,12 +230,18 @@ static void usage(FILE *file)
 static int parse(struct arguments *arguments, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"mode", required_argument, NULL, 'm'},	     {"ifname", required_argument, NULL, 'i'},
-		{"queue", required_argument, NULL, 'q'},     {"address", required_argument, NULL, 'l'},
-		{"port-file", required_argument, NULL, 'p'}, {"cert", required_argument, NULL, 'c'},
-		{"key", required_argument, NULL, 'k'},	     {"warm", required_argument, NULL, 'w'},
-		{"bytes", required_argument, NULL, 'n'},     {"area-size", required_argument, NULL, 'a'},
-		{"buffer-size", required_argument, NULL, 'b'}, {"help", no_argument, NULL, 'h'},
+		{"mode", required_argument, NULL, 'm'},
+		{"ifname", required_argument, NULL, 'i'},
+		{"queue", required_argument, NULL, 'q'},
+		{"address", required_argument, NULL, 'l'},
+		{"port-file", required_argument, NULL, 'p'},
+		{"cert", required_argument, NULL, 'c'},
+		{"key", required_argument, NULL, 'k'},
+		{"warm", required_argument, NULL, 'w'},
+		{"bytes", required_argument, NULL, 'n'},
+		{"area-size", required_argument, NULL, 'a'},
+		{"buffer-size", required_argument, NULL, 'b'},
+		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	int option;
@@ -279,9 +289,9 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 		}
 	}
 	return optind == argc && arguments->mode && arguments->ifname && arguments->address && arguments->port_file &&
-			       arguments->cert && arguments->key && arguments->warm && arguments->bytes ?
-		       0 :
-		       -1;
+			       arguments->cert && arguments->key && arguments->warm && arguments->bytes
+		       ? 0
+		       : -1;
 }
 
 static void print(const struct receiver *receiver)

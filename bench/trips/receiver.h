@@ -15,7 +15,7 @@
 #include "kernel/szcnic_trips.h"
 
 enum {
-	RECV_SIZE = 64 * 1024,	/* of a read where records do not matter */
+	RECV_SIZE = 64 * 1024,   /* of a read where records do not matter */
 	RECORD_SIZE = 16 * 1024, /* of a read from OpenSSL */
 };
 
@@ -32,10 +32,10 @@ struct arguments {
 
 /* What was counted without an emulator, of the second part. */
 struct ledger {
-	uint64_t device;	 /* payload the NIC wrote, by its own count */
-	uint64_t zero_copy;	 /* ... of it into the area */
+	uint64_t device;    /* payload the NIC wrote, by its own count */
+	uint64_t zero_copy; /* ... of it into the area */
 	uint64_t kernel_copied, user_copied, opened_in_place, opened;
-	bool model;		 /* the copies are what the code is known to do, not what was counted */
+	bool model; /* the copies are what the code is known to do, not what was counted */
 };
 
 struct receiver {
@@ -64,13 +64,13 @@ int complain_ssl(const char *what);
 	do {                                                                                                           \
 		const char *announced_ = (const char *)(memory), *end_ = announced_ + (size);                          \
 		asm volatile("nopl %c2(%%rax)\n"                                                                       \
-			     "1:\ttestb $0, (%0)\n\t"                                                                 \
-			     "add $4096, %0\n\t"                                                                      \
-			     "cmp %1, %0\n\t"                                                                         \
-			     "jb 1b\n\t"                                                                              \
+			     "1:\ttestb $0, (%0)\n\t"                                                                  \
+			     "add $4096, %0\n\t"                                                                       \
+			     "cmp %1, %0\n\t"                                                                          \
+			     "jb 1b\n\t"                                                                               \
 			     "nopl %c3(%%rax)"                                                                         \
 			     : "+r"(announced_)                                                                        \
-			     : "r"(end_), "i"(SZC_MARK_MAGIC | (mark)), "i"(SZC_MARK_MAGIC | SZC_MARK_TOUCHED)          \
+			     : "r"(end_), "i"(SZC_MARK_MAGIC | (mark)), "i"(SZC_MARK_MAGIC | SZC_MARK_TOUCHED)         \
 			     : "memory", "cc");                                                                        \
 	} while (0)
 #else

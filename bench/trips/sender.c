@@ -162,9 +162,12 @@ static void usage(FILE *file)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"host", required_argument, NULL, 'h'},	 {"port", required_argument, NULL, 'p'},
-		{"tls", no_argument, NULL, 't'},	 {"warm", required_argument, NULL, 'w'},
-		{"bytes", required_argument, NULL, 'n'}, {"message", required_argument, NULL, 'm'},
+		{"host", required_argument, NULL, 'h'},
+		{"port", required_argument, NULL, 'p'},
+		{"tls", no_argument, NULL, 't'},
+		{"warm", required_argument, NULL, 'w'},
+		{"bytes", required_argument, NULL, 'n'},
+		{"message", required_argument, NULL, 'm'},
 		{0},
 	};
 	struct arguments arguments = {0};

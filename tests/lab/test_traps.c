@@ -153,11 +153,10 @@ static void disconnect(struct pair pair)
 static void send_bytes(int fd, unsigned seed, size_t total, size_t piece)
 {
 	uint8_t bytes[PAGE];
-	size_t at, i;
 
 	assert_true(piece <= sizeof(bytes));
-	for (at = 0; at < total; at += piece) {
-		for (i = 0; i < piece; i++)
+	for (size_t at = 0; at < total; at += piece) {
+		for (size_t i = 0; i < piece; i++)
 			bytes[i] = sink_byte(seed, at + i);
 		assert_int_equal(send(fd, bytes, piece, MSG_NOSIGNAL), piece);
 	}
@@ -167,11 +166,10 @@ static void send_bytes(int fd, unsigned seed, size_t total, size_t piece)
 static size_t take(struct raw *raw, unsigned seed, size_t total, int patience_ms, struct raw_completion *last)
 {
 	size_t got = 0;
-	int i;
 
 	*last = (struct raw_completion){.more = true};
 	while (got < total && raw_next(raw, last, patience_ms) && last->more) {
-		for (i = 0; i < last->res; i++)
+		for (int i = 0; i < last->res; i++)
 			assert_int_equal(raw_bytes(raw, last)[i], sink_byte(seed, got + (size_t)i));
 		got += (size_t)last->res;
 		raw_give_back(raw, last);
@@ -438,10 +436,8 @@ static void *send_rest(void *arg)
 	size_t at, len;
 
 	for (at = SEGMENT / 2; at < STREAM; at += len) {
-		size_t i;
-
 		len = STREAM - at < sizeof(bytes) ? STREAM - at : sizeof(bytes);
-		for (i = 0; i < len; i++)
+		for (size_t i = 0; i < len; i++)
 			bytes[i] = sink_byte(4, at + i);
 		if (send(far, bytes, len, MSG_NOSIGNAL) != (ssize_t)len)
 			break;
@@ -635,11 +631,10 @@ static void a_dmabuf__with_our_care_is_told_apart_from_a_shortage(void **state)
 static void a_lost_interrupt__without_care_silences_the_queue(void **state)
 {
 	struct raw_completion last;
-	uint64_t found, missed;
+	uint64_t found, missed = 0;
 	struct queue queue;
 	struct raw raw;
 	struct pair pair;
-	int tries;
 
 	(void)state;
 	raw_begin(&queue, &raw, (struct raw_options){0});
@@ -647,7 +642,7 @@ static void a_lost_interrupt__without_care_silences_the_queue(void **state)
 	raw_arm(&raw, pair.near);
 	usleep(QUIET_MS * 1000);
 	/* Only the watchdog finds it, unless the queue's own transmission interrupts, too, as for a neighbour. */
-	for (tries = 0, missed = 0; !missed && tries < 3; tries++) {
+	for (int tries = 0; !missed && tries < 3; tries++) {
 		found = queue_counter("rx1_missed_irqs");
 		queue_ask("lose_irq", "1 1");
 		send_bytes(pair.far, 8, 1000, 1000);

@@ -46,25 +46,25 @@ static void stores(void **state)
 		uint8_t size;
 		enum llc_store store;
 	} cases[] = {
-		{{0xf3, 0xa4}, 2, LLC_STORE_STRING},		       /* rep movsb */
-		{{0xf3, 0x48, 0xa5}, 3, LLC_STORE_STRING},	       /* rep movsq */
-		{{0xf3, 0xaa}, 2, LLC_STORE_STRING},		       /* rep stosb */
-		{{0xf3, 0x48, 0xab}, 3, LLC_STORE_STRING},	       /* rep stosq */
-		{{0x67, 0xf3, 0xa4}, 3, LLC_STORE_STRING},	       /* addr32 rep movsb */
-		{{0xa4}, 1, LLC_STORE_CACHED},			       /* movsb */
-		{{0xf3, 0xa6}, 2, LLC_STORE_CACHED},		       /* repe cmpsb */
-		{{0xf3, 0x48, 0xac}, 3, LLC_STORE_CACHED},	       /* rep lodsb */
-		{{0x48, 0x0f, 0xc3, 0x07}, 4, LLC_STORE_PAST},	       /* movnti %rax, (%rdi) */
-		{{0x66, 0x0f, 0xe7, 0x07}, 4, LLC_STORE_PAST},	       /* movntdq %xmm0, (%rdi) */
-		{{0x0f, 0x2b, 0x07}, 3, LLC_STORE_PAST},	       /* movntps %xmm0, (%rdi) */
-		{{0xc5, 0xfd, 0xe7, 0x07}, 4, LLC_STORE_PAST},	       /* vmovntdq %ymm0, (%rdi) */
-		{{0xc4, 0xc1, 0x7d, 0xe7, 0x00}, 5, LLC_STORE_PAST},   /* vmovntdq %ymm0, (%r8) */
+		{{0xf3, 0xa4}, 2, LLC_STORE_STRING},                       /* rep movsb */
+		{{0xf3, 0x48, 0xa5}, 3, LLC_STORE_STRING},                 /* rep movsq */
+		{{0xf3, 0xaa}, 2, LLC_STORE_STRING},                       /* rep stosb */
+		{{0xf3, 0x48, 0xab}, 3, LLC_STORE_STRING},                 /* rep stosq */
+		{{0x67, 0xf3, 0xa4}, 3, LLC_STORE_STRING},                 /* addr32 rep movsb */
+		{{0xa4}, 1, LLC_STORE_CACHED},                             /* movsb */
+		{{0xf3, 0xa6}, 2, LLC_STORE_CACHED},                       /* repe cmpsb */
+		{{0xf3, 0x48, 0xac}, 3, LLC_STORE_CACHED},                 /* rep lodsb */
+		{{0x48, 0x0f, 0xc3, 0x07}, 4, LLC_STORE_PAST},             /* movnti %rax, (%rdi) */
+		{{0x66, 0x0f, 0xe7, 0x07}, 4, LLC_STORE_PAST},             /* movntdq %xmm0, (%rdi) */
+		{{0x0f, 0x2b, 0x07}, 3, LLC_STORE_PAST},                   /* movntps %xmm0, (%rdi) */
+		{{0xc5, 0xfd, 0xe7, 0x07}, 4, LLC_STORE_PAST},             /* vmovntdq %ymm0, (%rdi) */
+		{{0xc4, 0xc1, 0x7d, 0xe7, 0x00}, 5, LLC_STORE_PAST},       /* vmovntdq %ymm0, (%r8) */
 		{{0x62, 0xf1, 0x7d, 0x48, 0xe7, 0x07}, 6, LLC_STORE_PAST}, /* vmovntdq %zmm0, (%rdi) */
-		{{0x66, 0x0f, 0x38, 0x2a, 0x07}, 5, LLC_STORE_CACHED}, /* movntdqa (%rdi), %xmm0 */
-		{{0xc4, 0xe2, 0x7d, 0x2a, 0x07}, 5, LLC_STORE_CACHED}, /* vmovntdqa (%rdi), %ymm0 */
-		{{0x66, 0x0f, 0x7f, 0x07}, 4, LLC_STORE_CACHED},       /* movdqa %xmm0, (%rdi) */
-		{{0xf3, 0x0f, 0x7f, 0x07}, 4, LLC_STORE_CACHED},       /* movdqu %xmm0, (%rdi) */
-		{{0x48, 0x89, 0x07}, 3, LLC_STORE_CACHED},	       /* mov %rax, (%rdi) */
+		{{0x66, 0x0f, 0x38, 0x2a, 0x07}, 5, LLC_STORE_CACHED},     /* movntdqa (%rdi), %xmm0 */
+		{{0xc4, 0xe2, 0x7d, 0x2a, 0x07}, 5, LLC_STORE_CACHED},     /* vmovntdqa (%rdi), %ymm0 */
+		{{0x66, 0x0f, 0x7f, 0x07}, 4, LLC_STORE_CACHED},           /* movdqa %xmm0, (%rdi) */
+		{{0xf3, 0x0f, 0x7f, 0x07}, 4, LLC_STORE_CACHED},           /* movdqu %xmm0, (%rdi) */
+		{{0x48, 0x89, 0x07}, 3, LLC_STORE_CACHED},                 /* mov %rax, (%rdi) */
 		{{0xf3}, 1, LLC_STORE_CACHED},
 		{{0x0f}, 1, LLC_STORE_CACHED},
 		{{0xc4, 0xc1}, 2, LLC_STORE_CACHED},
@@ -83,17 +83,17 @@ static void pushes(void **state)
 		uint8_t size;
 		bool pushes;
 	} cases[] = {
-		{{0xe8, 1, 2, 3, 4}, 5, true},		/* call */
-		{{0x55}, 1, true},			/* push %rbp */
-		{{0x41, 0x57}, 2, true},		/* push %r15 */
-		{{0x6a, 1}, 2, true},			/* push $1 */
-		{{0x68, 1, 2, 3, 4}, 5, true},		/* push $... */
-		{{0xff, 0xd0}, 2, true},		/* call *%rax */
-		{{0xff, 0x30}, 2, true},		/* push (%rax) */
-		{{0xff, 0x00}, 2, false},		/* incl (%rax) */
-		{{0xff, 0xe0}, 2, false},		/* jmp *%rax */
-		{{0x5d}, 1, false},			/* pop %rbp */
-		{{0x48, 0x89, 0x07}, 3, false},		/* mov %rax, (%rdi) */
+		{{0xe8, 1, 2, 3, 4}, 5, true},  /* call */
+		{{0x55}, 1, true},              /* push %rbp */
+		{{0x41, 0x57}, 2, true},        /* push %r15 */
+		{{0x6a, 1}, 2, true},           /* push $1 */
+		{{0x68, 1, 2, 3, 4}, 5, true},  /* push $... */
+		{{0xff, 0xd0}, 2, true},        /* call *%rax */
+		{{0xff, 0x30}, 2, true},        /* push (%rax) */
+		{{0xff, 0x00}, 2, false},       /* incl (%rax) */
+		{{0xff, 0xe0}, 2, false},       /* jmp *%rax */
+		{{0x5d}, 1, false},             /* pop %rbp */
+		{{0x48, 0x89, 0x07}, 3, false}, /* mov %rax, (%rdi) */
 		{{0xff}, 1, false},
 		{{0x66}, 1, false},
 		{{0}, 0, false},

@@ -266,8 +266,8 @@ static void past_the_cache_nothing_is_lost(void **state)
 static void impossible_caches(void **state)
 {
 	static const struct llc_shape shapes[] = {
-		{0, 64, 16, 0},		{MIB, 0, 16, 0},      {MIB, 128, 16, 0}, {MIB, 48, 16, 0}, {MIB, 64, 0, 0},
-		{3 * MIB, 64, 16, 0},	{MIB + 64, 64, 16, 0}, {MIB, 64, 65, 0},  {MIB, 64, 16, 17},
+		{0, 64, 16, 0},       {MIB, 0, 16, 0},       {MIB, 128, 16, 0}, {MIB, 48, 16, 0},  {MIB, 64, 0, 0},
+		{3 * MIB, 64, 16, 0}, {MIB + 64, 64, 16, 0}, {MIB, 64, 65, 0},  {MIB, 64, 16, 17},
 	};
 
 	(void)state;

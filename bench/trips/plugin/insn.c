@@ -23,7 +23,8 @@ int insn_marker(const uint8_t *code, size_t size)
 /* 2B MOVNTPS/PD, C3 MOVNTI, E7 MOVNTQ/DQ. MOVNTDQA (map 0F 38, 2A) loads. */
 static enum llc_store past_the_cache(unsigned map, uint8_t opcode)
 {
-	return map == MAP_0F && (opcode == 0x2b || opcode == 0xc3 || opcode == 0xe7) ? LLC_STORE_PAST : LLC_STORE_CACHED;
+	return map == MAP_0F && (opcode == 0x2b || opcode == 0xc3 || opcode == 0xe7) ? LLC_STORE_PAST
+										     : LLC_STORE_CACHED;
 }
 
 static bool legacy_prefix(uint8_t byte)

@@ -5,8 +5,8 @@
 
 struct line {
 	uint64_t number; /* address / line size */
-	uint64_t used;	 /* when last, by llc->clock; 0: nothing is here */
-	uint64_t have;	 /* a bit for each byte that is here; the others are in memory only */
+	uint64_t used;   /* when last, by llc->clock; 0: nothing is here */
+	uint64_t have;   /* a bit for each byte that is here; the others are in memory only */
 	bool dirty;
 };
 

@@ -75,8 +75,8 @@ static void fail(const char *what)
 
 /* ---- what is written down */
 
-static const char *const actor_names[TRIPS_ACTORS] = {"device", "device_headers", "kernel",
-						      "kernel_cipher", "user", "user_cipher"};
+static const char *const actor_names[TRIPS_ACTORS] = {"device",        "device_headers", "kernel",
+						      "kernel_cipher", "user",           "user_cipher"};
 static const char *const place_names[TRIPS_PLACES] = {"elsewhere", "area", "target", "inside"};
 
 static void write_matrix(FILE *out, const char *name, uint64_t matrix[TRIPS_ACTORS][TRIPS_PLACES])
@@ -115,8 +115,8 @@ static void write_figures(void)
 			"%s{\"size\": %" PRIu64 ", \"line\": %u, \"ways\": %u, \"device_ways\": %u, "
 			"\"cold\": {\"read\": %" PRIu64 ", \"written\": %" PRIu64 "}, "
 			"\"warm\": {\"read\": %" PRIu64 ", \"written\": %" PRIu64 "}}",
-			i ? ", " : "", model->shape.size, model->shape.line, model->shape.ways, model->shape.device_ways,
-			cold.read, cold.written, warm.read, warm.written);
+			i ? ", " : "", model->shape.size, model->shape.line, model->shape.ways,
+			model->shape.device_ways, cold.read, cold.written, warm.read, warm.written);
 	}
 	fputs("]}\n", out);
 	if (fclose(out))
@@ -236,9 +236,8 @@ static enum trips_actor actor_at(uint64_t vaddr)
 
 static void announce(uint64_t vaddr, uint64_t addr)
 {
-	static const enum trips_place places[SZC_MARKS] = {[SZC_MARK_AREA] = TRIPS_AREA,
-							   [SZC_MARK_TARGET] = TRIPS_TARGET,
-							   [SZC_MARK_INSIDE] = TRIPS_INSIDE};
+	static const enum trips_place places[SZC_MARKS] = {
+		[SZC_MARK_AREA] = TRIPS_AREA, [SZC_MARK_TARGET] = TRIPS_TARGET, [SZC_MARK_INSIDE] = TRIPS_INSIDE};
 
 	/* Page by page: whatever else the processor does meanwhile is not meant. */
 	if (self.touched.end && vaddr != self.touched.end)
@@ -278,8 +277,7 @@ static void on_access(unsigned number, qemu_plugin_meminfo_t info, uint64_t vadd
 	if (self.touching && number == self.receiver && !store && vaddr < KERNEL_SPACE)
 		announce(vaddr, addr);
 	if (store)
-		trips_store(&self.trips, actor, addr, len,
-			    how == STORE_PUSH ? LLC_STORE_CACHED : (enum llc_store)how);
+		trips_store(&self.trips, actor, addr, len, how == STORE_PUSH ? LLC_STORE_CACHED : (enum llc_store)how);
 	else
 		trips_load(&self.trips, actor, addr, len);
 }
@@ -310,9 +308,8 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, QEMU_PLUGIN_CB_NO_REGS,
 							       pack((uint64_t)mark, 0, 0));
 		if (self.looking)
-			qemu_plugin_register_vcpu_mem_cb(
-				insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
-				pack(qemu_plugin_insn_vaddr(insn), STORE_BITS, how));
+			qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
+							 pack(qemu_plugin_insn_vaddr(insn), STORE_BITS, how));
 	}
 	if (self.looking)
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,

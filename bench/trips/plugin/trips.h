@@ -11,7 +11,7 @@
 #include "llc.h"
 
 enum trips_actor {
-	TRIPS_DEVICE,	     /* its DMA of payload */
+	TRIPS_DEVICE,         /* its DMA of payload */
 	TRIPS_DEVICE_HEADERS, /* its DMA of what is not payload */
 	TRIPS_KERNEL,
 	TRIPS_KERNEL_CIPHER,
@@ -31,7 +31,7 @@ enum trips_place {
 enum {
 	TRIPS_MODELS_MAX = 16,
 	TRIPS_PAGE = 4096,
-	TRIPS_BLOCK = 16,	/* what ciphers work on, bytes */
+	TRIPS_BLOCK = 16,    /* what ciphers work on, bytes */
 	TRIPS_BLOCKS = 4096, /* how far apart a cipher's load and store of one may be: more than registers hold */
 };
 
@@ -40,8 +40,8 @@ struct trips_counts {
 	uint64_t loaded[TRIPS_ACTORS][TRIPS_PLACES];
 	uint64_t stored[TRIPS_ACTORS][TRIPS_PLACES];
 	uint64_t in_place[TRIPS_ACTORS][TRIPS_PLACES]; /* of `stored`, by ciphers: where they had just loaded from */
-	uint64_t instructions[TRIPS_ACTORS]; /* in number, of processors */
-	uint64_t area_written;		     /* of the area, in whole pages, each once: how much of it a device fills */
+	uint64_t instructions[TRIPS_ACTORS];           /* in number, of processors */
+	uint64_t area_written; /* of the area, in whole pages, each once: how much of it a device fills */
 };
 
 struct trips_model {
