@@ -97,8 +97,8 @@ static bool agg_write(struct hw_rxq *rxq, struct agg_place *place, const u8 *fro
 }
 
 /*
- * What belongs into the rx buffer, the first `hdr_len` bytes of which are headers, and the packet's completion; then all
- * of it is the driver's. False, and the rings are as they were.
+ * What belongs into the rx buffer, the first `hdr_len` bytes of which are headers, and the packet's completion; then
+ * all of it is the driver's. False, and the rings are as they were.
  */
 static bool finish(struct hw_rxq *rxq, const u8 *first, struct hw_cmp *cmp)
 {

@@ -33,7 +33,7 @@ enum szc_mark {
 };
 
 #if defined(__x86_64__)
-#define szc_mark(mark)	asm volatile("nopl %c0(%%rax)" : : "i"(SZC_MARK_MAGIC | (mark)) : "memory")
+#define szc_mark(mark)	({ asm volatile("nopl %c0(%%rax)" : : "i"(SZC_MARK_MAGIC | (mark)) : "memory"); })
 #else
 #define szc_mark(mark)	((void)(mark))
 #endif

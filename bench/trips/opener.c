@@ -28,31 +28,37 @@ struct opener {
 	unsigned char *target; /* BODY_MAX */
 };
 
-struct opener *opener_new(struct receiver *receiver, struct szc_conn *conn)
+static int set_up(struct opener *opener, const struct arguments *arguments)
 {
-	struct opener *opener = calloc(1, sizeof(*opener));
-	SSL_CTX *ctx = secret_context(&receiver->arguments);
+	SSL_CTX *ctx = secret_context(arguments);
 
-	if (!opener || !ctx)
-		return NULL;
-	opener->conn = conn;
+	if (!ctx)
+		return -1;
 	opener->ssl = SSL_new(ctx);
 	SSL_CTX_free(ctx);
 	opener->in = BIO_new(BIO_s_mem());
 	opener->out = BIO_new(BIO_s_mem());
-	if (!opener->ssl || !opener->in || !opener->out) {
-		complain_ssl("TLS");
-		return NULL;
-	}
+	if (!opener->ssl || !opener->in || !opener->out)
+		return complain_ssl("TLS");
 	SSL_set_bio(opener->ssl, opener->in, opener->out);
 	SSL_set_accept_state(opener->ssl);
 	opener->target =
 		mmap(NULL, BODY_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (opener->target == MAP_FAILED) {
-		complain("memory");
+	if (opener->target == MAP_FAILED)
+		return complain("memory");
+	announce(SZC_MARK_TARGET, opener->target, BODY_MAX);
+	return 0;
+}
+
+struct opener *opener_new(struct receiver *receiver, struct szc_conn *conn)
+{
+	struct opener *opener = calloc(1, sizeof(*opener));
+
+	if (!opener || set_up(opener, &receiver->arguments)) {
+		free(opener);
 		return NULL;
 	}
-	announce(SZC_MARK_TARGET, opener->target, BODY_MAX);
+	opener->conn = conn;
 	return opener;
 }
 

@@ -115,41 +115,44 @@ static int send_part(struct sender *sender, const struct arguments *arguments, u
 	return 0;
 }
 
-/* 1: a byte, 0: the end, -1 after a message. */
-static int wait_for_byte(struct sender *sender)
+/* False: the connection ended. */
+static bool wait_for_byte(struct sender *sender)
 {
 	char byte;
-	ssize_t n;
 
-	if (sender->ssl) {
-		n = SSL_read(sender->ssl, &byte, 1);
-		/* The receiver just ends when it has all. */
-		return n == 1;
+	if (sender->ssl)
+		return SSL_read(sender->ssl, &byte, 1) == 1;
+	return recv(sender->fd, &byte, 1, 0) == 1;
+}
+
+static int send_both(struct sender *sender, const struct arguments *arguments)
+{
+	if (settle())
+		return complain("settling");
+	if (dial(sender, arguments) || (arguments->tls && shake_hands(sender)) ||
+	    send_part(sender, arguments, arguments->warm))
+		return -1;
+	if (!wait_for_byte(sender)) {
+		fprintf(stderr, "trips-send: the receiver did not ask for the second part\n");
+		return -1;
 	}
-	n = recv(sender->fd, &byte, 1, 0);
-	return n == 1;
+	if (send_part(sender, arguments, arguments->bytes))
+		return -1;
+	/* The receiver just ends when it has all. */
+	wait_for_byte(sender);
+	return 0;
 }
 
 static int run(const struct arguments *arguments)
 {
-	struct sender sender = {.message = calloc(1, arguments->message)};
+	struct sender sender = {.fd = -1, .message = calloc(1, arguments->message)};
+	int error = sender.message ? send_both(&sender, arguments) : complain("memory");
 
-	if (!sender.message || settle())
-		return complain("settling");
-	if (dial(&sender, arguments) || (arguments->tls && shake_hands(&sender)) ||
-	    send_part(&sender, arguments, arguments->warm))
-		return -1;
-	if (!wait_for_byte(&sender)) {
-		fprintf(stderr, "trips-send: the receiver did not ask for the second part\n");
-		return -1;
-	}
-	if (send_part(&sender, arguments, arguments->bytes))
-		return -1;
-	wait_for_byte(&sender);
 	SSL_free(sender.ssl);
-	close(sender.fd);
+	if (sender.fd >= 0)
+		close(sender.fd);
 	free(sender.message);
-	return 0;
+	return error;
 }
 
 static void usage(FILE *file)

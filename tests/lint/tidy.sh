@@ -15,7 +15,8 @@ readonly clean=$SZC_BUILD/tidy
 mapfile -t sources < <(project_files 'lib/*.c' 'tls/*.c' 'tools/*.c' 'bench/*.c' 'examples/*.c')
 mapfile -t headers < <(project_files '*.h')
 common=$(cat .clang-tidy "$SZC_BUILD/compile_commands.json" "${headers[@]}" <(clang-tidy --version) | sha256sum)
-mkdir -p "$clean" "$SZC_TMP"/tidy/{lib/nic,tls,tools,bench,examples}
+mkdir -p "$clean"
+printf '%s\n' "${sources[@]%/*}" | sort -u | (mkdir -p "$SZC_TMP/tidy" && cd "$SZC_TMP/tidy" && xargs mkdir -p)
 
 # key SOURCE: the name under which it is remembered.
 key()

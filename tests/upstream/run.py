@@ -30,7 +30,7 @@ PLAN = re.compile(r"^1\.\.(\d+)$")
 # that it is its own work that takes time, and not that of others on the machine. One processor, because QEMU before 8.1
 # lets a busy one starve the others for good when it counts instructions.
 OWN_CLOCK = ["-c", "1", "--accel", "tcg,thread=single"]
-PAIR = {"hw/irq.py": ["-c", "2"]}  # it moves interrupts from one to the other
+PAIR = dict.fromkeys(("hw/irq.py", "hw/rss_input_xfrm.py"), ["-c", "2"])  # they move from one to the other
 CLOCK = "--qemu=-icount shift=2"
 # Hardware that merges packets waits for more of them as long as interrupts may wait: here, for a sender that is emulated,
 # and for one that sends hundreds in between emulated four times as fast. It has one queue, since queues overtake each

@@ -35,17 +35,17 @@ static bool power_of_two(uint64_t value)
 
 struct llc *llc_new(const struct llc_shape *shape)
 {
+	uint64_t set_size = (uint64_t)shape->line * shape->ways;
 	struct llc *llc;
 
 	if (!power_of_two(shape->line) || shape->line > LLC_LINE_MAX || !shape->ways || shape->ways > LLC_WAYS_MAX ||
-	    shape->device_ways > shape->ways || shape->size % (shape->line * shape->ways) ||
-	    !power_of_two(shape->size / (shape->line * shape->ways)))
+	    shape->device_ways > shape->ways || shape->size % set_size || !power_of_two(shape->size / set_size))
 		return NULL;
 	llc = calloc(1, sizeof(*llc));
 	if (!llc)
 		return NULL;
 	llc->shape = *shape;
-	llc->sets = shape->size / (shape->line * shape->ways);
+	llc->sets = shape->size / set_size;
 	llc->whole = shape->line == 64 ? UINT64_MAX : (UINT64_C(1) << shape->line) - 1;
 	llc->line_shift = (unsigned)__builtin_ctz(shape->line);
 	llc->set_bits = (unsigned)__builtin_ctzll(llc->sets);
