@@ -41,6 +41,26 @@ def said():
     say("")
 
 
+class Unsupported(Failure):
+    """A sentence about why it cannot be had here."""
+
+
+# Of QEMU, whose plugins are of the version that ours is.
+KNOWN = ((6, 0), (8, 1))
+
+
+def need_qemu():
+    try:
+        said = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Failure(f"qemu-system-x86_64 does not run: {error}") from None
+    found = re.search(r"version (\d+)\.(\d+)", said)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not KNOWN[0] <= version <= KNOWN[1]:
+        raise Unsupported(f"this is QEMU {version[0]}.{version[1]}, and the plugin is for 6.0 to 8.1 (version 1 of its "
+                          "plugin interface), as Debian 12 has it")
+
+
 class Build:
     """Our programs, and the kernel's."""
 
@@ -49,6 +69,7 @@ class Build:
         self.plugin = os.path.join(self.folder, "bench", "szc-trips-plugin.so")
 
     def ensure(self):
+        need_qemu()
         if "SZC_BUILD" not in os.environ:
             say("building")
             if not os.path.exists(os.path.join(self.folder, "build.ninja")):

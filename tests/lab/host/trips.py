@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(SOURCE, "bench", "trips"))
 
 import figures  # noqa: E402
 import lab  # noqa: E402
-from harness import Cases, check  # noqa: E402
+from harness import Cases, Skipped, check  # noqa: E402
 
 # Small enough that nothing of what is touched stays in it.
 SMALL_CACHE = (256 << 10, 64, 16, 2)
@@ -28,8 +28,16 @@ AGAIN = ("recv", "zc+inplace")
 ARGUMENTS = ("--bytes", "512K", "--warm", "256K", "--area-size", "8M", "--json")
 
 
+def need_emulator():
+    try:
+        lab.need_qemu()
+    except lab.Unsupported as why:
+        raise Skipped(str(why)) from None
+
+
 def known():
     """By the model of the cache, within 1 %; and every byte stored is one that the program stores."""
+    need_emulator()
     build = lab.Build()
     with tempfile.TemporaryDirectory(prefix="szc-known.") as folder:
         options = lab.plugin_options(build, folder, [SMALL_CACHE])
@@ -60,6 +68,7 @@ BEFORE = {}
 
 
 def every_mode():
+    need_emulator()
     rows = counted()
     BEFORE.update(rows)
     check(list(rows) == list(EXPECTED), list(rows))
@@ -73,6 +82,7 @@ def every_mode():
 
 
 def the_same_again():
+    need_emulator()
     check(BEFORE, "there was no first run")
     for mode, row in counted("--modes", ",".join(AGAIN)).items():
         for name in COUNTED:
