@@ -121,34 +121,47 @@ static void add_counter(struct nic_counts *counts, const char *name, unsigned qu
 		counts->zero_copy += value;
 }
 
+/* How many counters there are; 0 if that cannot be told. */
+static uint32_t count_counters(int fd, const char *ifname)
+{
+	uint64_t memory[(sizeof(struct ethtool_sset_info) + sizeof(uint32_t) + 7) / 8] = {0};
+	struct ethtool_sset_info *info = (struct ethtool_sset_info *)memory;
+
+	info->cmd = ETHTOOL_GSSET_INFO;
+	info->sset_mask = 1 << ETH_SS_STATS;
+	return ask(fd, ifname, info) || !info->sset_mask ? 0 : info->data[0];
+}
+
 static int nic_counts(const struct receiver *receiver, struct nic_counts *counts)
 {
-	struct {
-		struct ethtool_sset_info info;
-		uint32_t count;
-	} set = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1 << ETH_SS_STATS}};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = -1;
+	const char *ifname = receiver->arguments.ifname;
 	struct ethtool_gstrings *names = NULL;
 	struct ethtool_stats *values = NULL;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = -1;
+	uint32_t count;
 
 	*counts = (struct nic_counts){0};
-	if (fd < 0 || ask(fd, receiver->arguments.ifname, &set))
+	if (fd < 0)
 		goto out;
-	names = calloc(1, sizeof(*names) + (size_t)set.count * ETH_GSTRING_LEN);
-	values = calloc(1, sizeof(*values) + (size_t)set.count * sizeof(uint64_t));
-	if (!names || !values)
+	count = count_counters(fd, ifname);
+	names = calloc(1, sizeof(*names) + (size_t)count * ETH_GSTRING_LEN);
+	values = calloc(1, sizeof(*values) + (size_t)count * sizeof(uint64_t));
+	if (!count || !names || !values)
 		goto out;
-	*names = (struct ethtool_gstrings){.cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_STATS, .len = set.count};
-	*values = (struct ethtool_stats){.cmd = ETHTOOL_GSTATS, .n_stats = set.count};
-	if (ask(fd, receiver->arguments.ifname, names) || ask(fd, receiver->arguments.ifname, values))
+	names->cmd = ETHTOOL_GSTRINGS;
+	names->string_set = ETH_SS_STATS;
+	names->len = count;
+	values->cmd = ETHTOOL_GSTATS;
+	values->n_stats = count;
+	if (ask(fd, ifname, names) || ask(fd, ifname, values))
 		goto out;
-	for (uint32_t i = 0; i < set.count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		add_counter(counts, (const char *)names->data + (size_t)i * ETH_GSTRING_LEN, receiver->arguments.queue,
 			    values->data[i]);
 	error = 0;
 out:
 	if (error)
-		complain(receiver->arguments.ifname);
+		complain(ifname);
 	free(names);
 	free(values);
 	if (fd >= 0)
