@@ -40,6 +40,8 @@ class Figures:
         self.user_copied = stored(counts, "user", ANNOUNCED) + moved_by_cipher(counts, "user_cipher")
         self.in_place = opened_in_place(counts)
         self.outside = self.device - counts["stored"]["device"]["area"]
+        # Into memory that nobody announced: stacks, packets' descriptions, and whatever copies there may be.
+        self.elsewhere = stored(counts, "kernel", ("elsewhere",)) + stored(counts, "user", ("elsewhere",))
 
     def per_byte(self, value):
         return value / self.bytes
@@ -65,6 +67,13 @@ class Figures:
         return self.per_byte(cache[state]["read"] + cache[state]["written"])
 
     def check(self):
+        device = self.per_byte(self.ledger["device"])
+        if abs(self.per_byte(self.device) - device) > TOLERANCE * device:
+            raise Disagreement(f"{self.mode}: the NIC counts {device:.4f} bytes written for each of payload, the emulator "
+                               f"saw {self.per_byte(self.device):.4f}: more than {TOLERANCE:.0%} apart")
+        if abs(self.passes - self.per_byte(self.ledger["opened"])) > TOLERANCE:
+            raise Disagreement(f"{self.mode}: the ledger counts {self.per_byte(self.ledger['opened']):.4f} passes, the "
+                               f"emulator saw {self.passes:.4f}")
         if not self.model and abs(self.trips - self.ledger_trips) > TOLERANCE * self.ledger_trips:
             raise Disagreement(f"{self.mode}: the ledger counts {self.ledger_trips:.4f} trips, the emulator saw "
                                f"{self.trips:.4f}: more than {TOLERANCE:.0%} apart")
@@ -95,7 +104,8 @@ class Figures:
             "bytes_kernel_copied": self.kernel_copied,
             "bytes_user_copied": self.user_copied,
             "bytes_opened_in_place": counts["in_place"]["user_cipher"]["area"],
-            "bytes_read_by_application": sum(counts["loaded"]["user"].values()),
+            "bytes_read_by_application": counts["loaded"]["user"]["area"] + counts["loaded"]["user"]["target"],
+            "bytes_stored_elsewhere": self.elsewhere,
             "cipher": self.ledger["cipher"] or None,
             "caches": [{"size": one["size"], "ways": one["ways"], "line": one["line"], "device_ways": one["device_ways"],
                         "bus_bytes_cold": round(self.bus(one, "cold"), 4),

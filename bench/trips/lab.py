@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +17,8 @@ EMULATED = ("--accel", "tcg,thread=single")
 CLOCK = "-icount shift=1,sleep=off"
 # The kernel's AES-GCM, all of it that runs over payload.
 CIPHER = re.compile(r"aes_gcm_(precompute|aad_update|enc_update|dec_update|enc_final|dec_final)_\w+$")
-LIMIT = 900  # seconds, for a whole run
+# Seconds for a whole run: what does not depend on the payload, and bytes a second at worst.
+LIMIT, SLOWEST = 600, 50000
 
 
 class Failure(Exception):
@@ -122,7 +125,9 @@ def plugin_options(build, folder, caches):
     options = [build.plugin, f"out={folder}/figures"]
     options += ["llc=" + ":".join(str(value) for value in cache) for cache in caches]
     options += [f"cipher={start:x}-{end:x}" for start, end in build.ciphers()]
-    return ",".join(options)
+    if any("," in option for option in options):
+        raise Failure(f"QEMU takes no commas in paths: {build.plugin}, {folder}")
+    return shlex.quote(",".join(options))
 
 
 def watch(guest, modes):
@@ -141,7 +146,8 @@ def run(build, settings, modes):
     """(ledger, counts) of each mode."""
     with tempfile.TemporaryDirectory(prefix="szc-trips.") as folder:
         certificate(folder)
-        argv = [LAB, "run", "--scene", "-t", str(LIMIT), "--share", folder, *EMULATED,
+        limit = LIMIT + (settings.warm + settings.bytes) * len(modes) // SLOWEST
+        argv = [LAB, "run", "--scene", "-t", str(limit), "--share", folder, *EMULATED,
                 f"--qemu={CLOCK} -plugin {plugin_options(build, folder, settings.caches)}", "--",
                 "env", f"SZC_BUILD={build.folder}", os.path.join(HERE, "guest"), folder, str(settings.mtu),
                 str(settings.message), str(settings.warm), str(settings.bytes), str(settings.ring),
@@ -149,10 +155,14 @@ def run(build, settings, modes):
         say("starting the guest")
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                               text=True, errors="replace", cwd=REPOSITORY) as guest:
+            # Whoever ends us ends the guest, and the folder with the key goes as usual.
+            signal.signal(signal.SIGTERM, lambda *_: guest.terminate())
             rest = watch(guest, modes)
         said()
         if guest.returncode:
             raise Failure(f"the guest ended with status {guest.returncode}:\n{''.join(rest[-20:])}")
+        if not os.path.exists(f"{folder}/figures"):
+            raise Failure("the emulator saw no marker: were the programs built for x86-64?")
         with open(f"{folder}/figures", encoding="ascii") as file:
             counts = [json.loads(line) for line in file]
         ledgers = []

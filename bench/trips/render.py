@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The table on the terminal, and the picture."""
 import os
+import shutil
 import subprocess
 import tempfile
 
@@ -50,9 +51,9 @@ def area_lines(result):
 
 def table(result):
     cache = result["cache"]
-    lines = [f"{result['payload_bytes'] / MIB:g} MiB in messages of {result['message_bytes'] // 1024} KiB, MTU "
+    lines = [f"{result['payload_bytes'] / MIB:g} MiB, {result['warm_bytes'] / MIB:g} MiB before it, in messages of {result['message_bytes'] // 1024} KiB, MTU "
              f"{result['mtu']}, TLS records of 16 KiB, buffers of {result['buffer_bytes'] // 1024} KiB, an area of "
-             f"{result['area_bytes'] / MIB:g} MiB",
+             f"{result['area_bytes'] / MIB:g} MiB, a ring of {result['ring']}",
              "Last-level cache (a model): " + shape(dict(cache, size=cache["bytes"])), ""]
     lines += columns([COLUMNS, *(cells(row) for row in result["modes"])])
     if any(row["ledger"] == "model" for row in result["modes"]):
@@ -116,14 +117,17 @@ plot {curves}
 """
 
 
+def need_gnuplot():
+    """Before anything is measured for it."""
+    if not shutil.which("gnuplot"):
+        raise Failure("--plot needs gnuplot (Debian: gnuplot-nox)")
+
+
 def gnuplot(script, path):
     """Draws into a folder of its own; the picture is there whole or not at all."""
     with tempfile.TemporaryDirectory(prefix="szc-plot.") as folder:
         part = os.path.join(folder, "out.svg")
-        try:
-            drawn = subprocess.run(["gnuplot"], input=script(folder, part), text=True, capture_output=True, check=False)
-        except FileNotFoundError:
-            raise Failure("--plot needs gnuplot (Debian: gnuplot-nox)") from None
+        drawn = subprocess.run(["gnuplot"], input=script(folder, part), text=True, capture_output=True, check=False)
         if drawn.returncode or not os.path.exists(part):
             raise Failure(f"gnuplot failed: {drawn.stderr.strip()}")
         with open(part, encoding="utf-8") as file:
@@ -133,6 +137,8 @@ def gnuplot(script, path):
             file.write(picture)
         os.replace(f"{path}.part", path)
     except OSError as error:
+        if os.path.exists(f"{path}.part"):
+            os.unlink(f"{path}.part")
         raise Failure(f"{path}: {error.strerror}") from None
 
 

@@ -26,6 +26,7 @@ struct llc {
 	struct llc_bus bus;
 	struct combiner past[PAST_COUNT];
 	struct line *lines; /* [sets][ways] */
+	struct line *last;  /* used last, or NULL */
 };
 
 static bool power_of_two(uint64_t value)
@@ -80,8 +81,12 @@ static struct line *set_of(struct llc *llc, uint64_t number)
 
 static struct line *find(struct llc *llc, uint64_t number)
 {
-	struct line *set = set_of(llc, number);
+	struct line *set;
 
+	/* Accesses come in rows. */
+	if (llc->last && llc->last->number == number && llc->last->used)
+		return llc->last;
+	set = set_of(llc, number);
 	for (uint32_t way = 0; way < llc->shape.ways; way++) {
 		if (set[way].number == number && set[way].used)
 			return &set[way];
@@ -109,10 +114,10 @@ static void write_back(struct llc *llc, struct line *line)
 /* The line's place in the cache, among the first `ways` if it has none yet; its bytes are not fetched. */
 static struct line *place(struct llc *llc, uint64_t number, uint32_t ways)
 {
-	struct line *set = set_of(llc, number);
-	struct line *line = find(llc, number);
+	struct line *line = find(llc, number), *set;
 
 	if (!line) {
+		set = set_of(llc, number);
 		line = &set[0];
 		for (uint32_t way = 1; way < ways; way++) {
 			if (set[way].used < line->used)
@@ -123,6 +128,7 @@ static struct line *place(struct llc *llc, uint64_t number, uint32_t ways)
 		*line = (struct line){.number = number};
 	}
 	line->used = ++llc->clock;
+	llc->last = line;
 	return line;
 }
 

@@ -59,7 +59,8 @@ static struct {
 	bool looking;  /* every access is seen */
 	bool watching; /* ... and not let through */
 	unsigned receiver;
-	int touching; /* a mark, or 0 */
+	int touching;       /* a mark, or 0 */
+	uint64_t repeating; /* the receiver's last block, if it was a single instruction */
 	struct code touched;
 } self;
 
@@ -148,6 +149,8 @@ static void touched(void)
 		if (self.nr_ciphers == CIPHERS_MAX)
 			fail("too much code that ciphers");
 		self.ciphers[self.nr_ciphers++] = self.touched;
+	} else {
+		trips_empty(&self.trips);
 	}
 	self.touching = 0;
 }
@@ -285,9 +288,14 @@ static void on_access(unsigned number, qemu_plugin_meminfo_t info, uint64_t vadd
 /* A block's instructions, when it begins: those behind one that faults are counted, too, which does not happen often. */
 static void on_block(unsigned number, void *data)
 {
+	uint64_t at = unpack(data, COUNT_BITS), count = packed(data, COUNT_BITS);
+
 	if (number != self.receiver || !self.trips.counting || self.cpus[number].device || self.cpus[number].dma)
 		return;
-	self.trips.counts.instructions[actor_at(unpack(data, COUNT_BITS))] += packed(data, COUNT_BITS);
+	/* Each round of a repeated string instruction is a block of its own here, and one instruction to a processor. */
+	if (count != 1 || self.repeating != at)
+		self.trips.counts.instructions[actor_at(at)] += count;
+	self.repeating = count == 1 ? at : 0;
 }
 
 /* ---- translation */

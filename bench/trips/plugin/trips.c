@@ -35,11 +35,16 @@ void trips_forget(struct trips *trips)
 {
 	if (trips->places)
 		memset(trips->places, 0, trips->pages);
+	trips_empty(trips);
+	trips->counting = false;
+}
+
+void trips_empty(struct trips *trips)
+{
 	for (unsigned i = 0; i < trips->nr_models; i++) {
 		llc_empty(trips->models[i].cold);
 		llc_empty(trips->models[i].warm);
 	}
-	trips->counting = false;
 }
 
 bool trips_announce(struct trips *trips, uint64_t addr, enum trips_place place)
@@ -70,6 +75,7 @@ static enum trips_place place_of(const struct trips *trips, uint64_t addr)
 void trips_run(struct trips *trips)
 {
 	memset(&trips->counts, 0, sizeof(trips->counts));
+	memset(trips->loaded_blocks, 0, sizeof(trips->loaded_blocks));
 	for (uint64_t page = 0; page < trips->pages; page++)
 		trips->places[page] &= (uint8_t)~PLACE_WRITTEN;
 	for (unsigned i = 0; i < trips->nr_models; i++) {
@@ -94,9 +100,25 @@ static bool is_cipher(enum trips_actor actor)
 	return actor == TRIPS_KERNEL_CIPHER || actor == TRIPS_USER_CIPHER;
 }
 
-static uint64_t *block_of(struct trips *trips, uint64_t addr)
+static void note_block(struct trips *trips, uint64_t addr)
 {
-	return &trips->loaded_blocks[addr / TRIPS_BLOCK % TRIPS_BLOCKS];
+	uint64_t *ways = trips->loaded_blocks[addr / TRIPS_BLOCK % TRIPS_BLOCKS];
+
+	if (ways[0] == addr / TRIPS_BLOCK)
+		return;
+	memmove(ways + 1, ways, (TRIPS_BLOCK_WAYS - 1) * sizeof(*ways));
+	ways[0] = addr / TRIPS_BLOCK;
+}
+
+static bool block_noted(const struct trips *trips, uint64_t addr)
+{
+	const uint64_t *ways = trips->loaded_blocks[addr / TRIPS_BLOCK % TRIPS_BLOCKS];
+
+	for (int way = 0; way < TRIPS_BLOCK_WAYS; way++) {
+		if (ways[way] == addr / TRIPS_BLOCK)
+			return true;
+	}
+	return false;
 }
 
 void trips_load(struct trips *trips, enum trips_actor actor, uint64_t addr, uint64_t len)
@@ -110,7 +132,7 @@ void trips_load(struct trips *trips, enum trips_actor actor, uint64_t addr, uint
 		return;
 	trips->counts.loaded[actor][place_of(trips, addr)] += len;
 	if (is_cipher(actor))
-		*block_of(trips, addr) = addr / TRIPS_BLOCK;
+		note_block(trips, addr);
 }
 
 static void store(struct llc *llc, enum trips_actor actor, uint64_t addr, uint64_t len, enum llc_store how)
@@ -142,7 +164,7 @@ void trips_store(struct trips *trips, enum trips_actor actor, uint64_t addr, uin
 	trips->counts.stored[actor][place_of(trips, addr)] += len;
 	if (actor == TRIPS_DEVICE && place_of(trips, addr) == TRIPS_AREA)
 		note_area(trips, addr);
-	if (is_cipher(actor) && *block_of(trips, addr) == addr / TRIPS_BLOCK)
+	if (is_cipher(actor) && block_noted(trips, addr))
 		trips->counts.in_place[actor][place_of(trips, addr)] += len;
 }
 

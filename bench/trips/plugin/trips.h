@@ -31,8 +31,9 @@ enum trips_place {
 enum {
 	TRIPS_MODELS_MAX = 16,
 	TRIPS_PAGE = 4096,
-	TRIPS_BLOCK = 16,    /* what ciphers work on, bytes */
-	TRIPS_BLOCKS = 4096, /* how far apart a cipher's load and store of one may be: more than registers hold */
+	TRIPS_BLOCK = 16,     /* what ciphers work on, bytes */
+	TRIPS_BLOCKS = 4096,  /* how far apart a cipher's load and store of one may be: more than registers hold */
+	TRIPS_BLOCK_WAYS = 4, /* among others that fall on the same place */
 };
 
 /* Bytes. */
@@ -57,13 +58,15 @@ struct trips {
 	unsigned nr_models;
 	uint8_t *places; /* of each page below pages * TRIPS_PAGE; PLACE_WRITTEN if a device did since counting began */
 	uint64_t pages;
-	uint64_t loaded_blocks[TRIPS_BLOCKS]; /* by a cipher, last: their numbers */
+	uint64_t loaded_blocks[TRIPS_BLOCKS][TRIPS_BLOCK_WAYS]; /* by a cipher: their numbers, the last one first */
 };
 
 /* False: no memory, too many, or no such cache can be. */
 bool trips_add_model(struct trips *trips, const struct llc_shape *shape);
 /* Nothing is announced any more, and caches are empty. */
 void trips_forget(struct trips *trips);
+/* Caches are as if nothing had been done yet: what it took to make and announce buffers is no part of receiving. */
+void trips_empty(struct trips *trips);
 /* The page of that physical address is such a place from now on. False: no memory. */
 bool trips_announce(struct trips *trips, uint64_t addr, enum trips_place place);
 void trips_run(struct trips *trips);

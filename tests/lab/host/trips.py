@@ -79,6 +79,9 @@ def every_mode():
         passes = 0 if mode in ("recv", "zc") else 1
         check(abs(rows[mode]["passes"] - passes) <= 0.05, f"{mode}: {rows[mode]['passes']} passes")
         check(mode not in figures.ZERO_COPY or not rows[mode]["bytes_outside_area"], f"{mode}: outside the area")
+        # One copy more to a place that nobody announced would show here: what packets and records take is 0.5 and 0.8.
+        elsewhere = rows[mode]["bytes_stored_elsewhere"] / rows[mode]["bytes_delivered"]
+        check(mode not in figures.ZERO_COPY or elsewhere < 1.2, f"{mode}: {elsewhere} bytes stored elsewhere for each")
 
 
 def the_same_again():
@@ -97,10 +100,12 @@ def disagreement():
     counts = {name: {actor: dict(empty) for actor in actors} for name in ("stored", "loaded", "in_place")}
     counts["stored"]["device"]["area"] = 1000
     ledger = {"mode": "zc", "bytes": 1000, "model": False, "device": 1000, "zero_copy": 1000, "kernel_copied": 0,
-              "user_copied": 0}
+              "user_copied": 0, "opened": 0}
     figures.Figures(ledger, counts).check()
     for change in (lambda ledger, counts: ledger.update(kernel_copied=21),
                    lambda ledger, counts: ledger.update(zero_copy=999),
+                   lambda ledger, counts: ledger.update(opened=21),
+                   lambda ledger, counts: ledger.update(model=True, device=979),
                    lambda ledger, counts: counts["stored"]["kernel"].update(area=21),
                    lambda ledger, counts: counts["stored"]["device"].update(area=999, elsewhere=1)):
         changed = copy.deepcopy((ledger, counts))
@@ -113,7 +118,7 @@ def disagreement():
         check(False, "a disagreement went unnoticed")
 
 
-cases = Cases(600)
+cases = Cases(280)
 cases.add("a ledger that does not agree is an error", disagreement)
 cases.add("what is known is counted so", known)
 cases.add("every way of receiving has the trips it has", every_mode)
