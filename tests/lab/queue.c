@@ -329,6 +329,8 @@ static int dial(const struct queue *queue, int fd)
 
 	((struct sockaddr_in *)&address)->sin_port = htons(queue->port); /* at the same place in both families */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (queue->segment)
+		assert_return_code(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &queue->segment, sizeof(int)), errno);
 	return connect(fd, (struct sockaddr *)&address, len);
 }
 

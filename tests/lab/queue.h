@@ -25,6 +25,7 @@ struct queue {
 	struct szc_listener *listener;
 	int family;
 	uint16_t port;
+	int segment; /* TCP_MAXSEG of who dials; 0: as it comes */
 };
 
 /* What the port counts under that name (ethtool -S), all that begins with the queue's "rxN_" included. */

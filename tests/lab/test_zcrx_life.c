@@ -129,9 +129,13 @@ static void a_child_keeps_nothing(void **state)
 	queue_prepare(&queue);
 	for (round = 0; round < 2; round++) {
 		char why[400];
+		int tries = 0;
 
-		if (queue_engine(&queue, options, why, sizeof(why)))
-			fail_msg("round %d: %s", round, why);
+		/* The kernel gives a queue back when it comes to it. */
+		while (queue_engine(&queue, options, why, sizeof(why))) {
+			if (!round || ++tries == 20)
+				fail_msg("round %d: %s", round, why);
+		}
 		if (round)
 			break;
 		queue_listen(&queue, queue.rx, AF_INET);

@@ -12,6 +12,8 @@ enum {
 	RECORD = 16000,
 	RECORDS = 8,
 	SHRED = 90,
+	/* With time stamps, so that a sender whose peer was slow does not put shreds together. */
+	SEGMENT = SHRED + 12,
 	QUOTA = 24, /* far fewer than a record has shreds */
 };
 
@@ -63,6 +65,7 @@ static void shreds_of_a_record_are_packed(void **state)
 
 	(void)state;
 	queue_open(&queue, AF_INET, options);
+	queue.segment = SEGMENT;
 	sink_send(&sender, queue_connect(&queue, &sink, 1), 1, RECORD * RECORDS, SHRED);
 	assert_int_equal(szc_layer_attach(sink.conn, &records, NULL), 0);
 	sink.anywhere = true;
@@ -91,6 +94,7 @@ static void packing_leaves_neighbours_alone(void **state)
 
 	(void)state;
 	queue_open(&queue, AF_INET, options);
+	queue.segment = SEGMENT;
 	sink_send(&senders[0], queue_connect(&queue, &sinks[0], 2), 2, RECORD * RECORDS, SHRED);
 	assert_int_equal(szc_layer_attach(sinks[0].conn, &records, NULL), 0);
 	sink_send(&senders[1], queue_connect(&queue, &sinks[1], 3), 3, 400 * SHRED, SHRED);
