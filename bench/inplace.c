@@ -10,7 +10,7 @@ struct setup {
 	struct szc_listener *listener;
 };
 
-static int complain(const char *what, int error, const char *detail)
+static int complain_szc(const char *what, int error, const char *detail)
 {
 	fprintf(stderr, "receive: %s: %s\n", what, detail && *detail ? detail : szc_strerror(error));
 	return -1;
@@ -59,20 +59,20 @@ static int set_up(struct setup *setup, const struct arguments *arguments)
 	error = szc_rx_open(&setup->rx, &rx_options);
 	if (error) {
 		setup->rx = NULL;
-		return complain("cannot set up receive memory", error, sentence);
+		return complain_szc("cannot set up receive memory", error, sentence);
 	}
 	error = szc_tls_ctx_open(&setup->tls, &tls_options);
 	if (error) {
 		setup->tls = NULL;
-		return complain("cannot set up TLS", error, sentence);
+		return complain_szc("cannot set up TLS", error, sentence);
 	}
 	error = szc_rx_listen(setup->rx, arguments->listen, NULL, &setup->listener);
 	if (error)
-		return complain("cannot listen", error, szc_rx_last_error(setup->rx));
+		return complain_szc("cannot listen", error, szc_rx_last_error(setup->rx));
 	return write_port(arguments->port_file, szc_listener_port(setup->listener));
 }
 
-static void consume(struct result *result, struct szc_view *view)
+static void consume_view(struct result *result, struct szc_view *view)
 {
 	int iovcnt;
 	const struct iovec *iov = szc_view_iov(view, &iovcnt);
@@ -104,19 +104,19 @@ static int handle(const struct setup *setup, const struct szc_event *event, stru
 	case SZC_EV_ACCEPTED:
 		result_start(result);
 		error = szc_tls_attach(event->conn, setup->tls, NULL);
-		return error ? complain("TLS", error, szc_conn_last_error(event->conn)) : 0;
+		return error ? complain_szc("TLS", error, szc_conn_last_error(event->conn)) : 0;
 	case SZC_EV_DATA:
-		consume(result, event->view);
+		consume_view(result, event->view);
 		return 0;
 	case SZC_EV_EOF:
 		finish(setup, event->conn, result);
 		error = szc_conn_shutdown(event->conn);
-		return error ? complain("ending", error, szc_conn_last_error(event->conn)) : 0;
+		return error ? complain_szc("ending", error, szc_conn_last_error(event->conn)) : 0;
 	case SZC_EV_SENT:
 		szc_conn_close(event->conn);
 		return 1;
 	case SZC_EV_ERROR:
-		return complain("connection", event->error, szc_conn_last_error(event->conn));
+		return complain_szc("connection", event->error, szc_conn_last_error(event->conn));
 	default:
 		return 0;
 	}
@@ -132,7 +132,7 @@ int receive_inplace(const struct arguments *arguments, struct result *result)
 		int n = szc_rx_wait(setup.rx, events, 16, -1);
 
 		if (n < 0)
-			state = complain("cannot wait", n, szc_rx_last_error(setup.rx));
+			state = complain_szc("cannot wait", n, szc_rx_last_error(setup.rx));
 		for (int i = 0; i < n; i++)
 			if (!state)
 				state = handle(&setup, &events[i], result);

@@ -20,21 +20,6 @@
 
 #define READ_SIZE (16 * 1024)
 
-static int complain(const char *what)
-{
-	fprintf(stderr, "receive: %s: %s\n", what, strerror(errno));
-	return -1;
-}
-
-static int complain_ssl(const char *what)
-{
-	char text[256];
-
-	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
-	fprintf(stderr, "receive: %s: %s\n", what, text);
-	return -1;
-}
-
 static int parse_address(const char *text, struct sockaddr_in *address)
 {
 	const char *colon = strrchr(text, ':');

@@ -52,57 +52,16 @@ void result_stop(struct result *result)
 
 void result_consume(struct result *result, const void *data, size_t len)
 {
-	const unsigned char *p = data;
-	uint64_t a = 0, b = 0, c = 0, d = 0, word[4];
-
-	/* To the next word of the stream: pieces are cut differently in each mode, the sum must not be. */
-	for (; len && result->bytes % 8; len--)
-		a += (uint64_t)*p++ << 8 * (result->bytes++ % 8);
-	result->bytes += len;
-	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
-		memcpy(word, p, sizeof(word));
-		a += word[0];
-		b += word[1];
-		c += word[2];
-		d += word[3];
-	}
-	for (; len >= 8; p += 8, len -= 8) {
-		memcpy(word, p, 8);
-		a += word[0];
-	}
-	for (size_t i = 0; i < len; i++)
-		b += (uint64_t)p[i] << 8 * i;
-	result->sum += a + b + c + d;
-}
-
-int write_port(const char *path, unsigned port)
-{
-	char temp[4096];
-	FILE *file;
-	int error = 0;
-
-	if (!path)
-		return 0;
-	snprintf(temp, sizeof(temp), "%s.part", path);
-	file = fopen(temp, "we");
-	if (!file || fprintf(file, "%u\n", port) < 0)
-		error = errno;
-	if (file && fclose(file) && !error)
-		error = errno;
-	if (!error && rename(temp, path))
-		error = errno;
-	if (error)
-		fprintf(stderr, "receive: cannot write %s: %s\n", path, strerror(error));
-	return error ? -1 : 0;
+	consume(&result->consumed, data, len);
 }
 
 static void print_json(const struct arguments *arguments, const struct result *result)
 {
 	printf("{\"mode\":\"%s\",\"backend\":\"%s\",\"cipher\":\"%s\",\"bytes\":%" PRIu64 ",\"sum\":\"%016" PRIx64 "\","
 	       "\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"gb_per_second\":%.4f,\"cpu_seconds_per_gb\":%.6f,",
-	       arguments->mode, result->backend, result->cipher, result->bytes, result->sum, result->seconds,
-	       result->cpu_seconds, (double)result->bytes / result->seconds / 1e9,
-	       result->cpu_seconds / (double)result->bytes * 1e9);
+	       arguments->mode, result->backend, result->cipher, result->consumed.bytes, result->consumed.sum,
+	       result->seconds, result->cpu_seconds, (double)result->consumed.bytes / result->seconds / 1e9,
+	       result->cpu_seconds / (double)result->consumed.bytes * 1e9);
 	printf("\"trips\":%.4f,\"trips_measured\":", result->trips_measured + result->trips_assumed);
 	/* A model measured nothing. */
 	if (result->model)
@@ -115,10 +74,11 @@ static void print_json(const struct arguments *arguments, const struct result *r
 static void print_lines(const struct arguments *arguments, const struct result *result)
 {
 	printf("mode      %s (%s), %s\n", arguments->mode, result->backend, result->cipher);
-	printf("bytes     %" PRIu64 ", sum %016" PRIx64 "\n", result->bytes, result->sum);
-	printf("time      %.3f s, %.2f GB/s\n", result->seconds, (double)result->bytes / result->seconds / 1e9);
+	printf("bytes     %" PRIu64 ", sum %016" PRIx64 "\n", result->consumed.bytes, result->consumed.sum);
+	printf("time      %.3f s, %.2f GB/s\n", result->seconds,
+	       (double)result->consumed.bytes / result->seconds / 1e9);
 	printf("processor %.3f s, %.3f s for each GB\n", result->cpu_seconds,
-	       result->cpu_seconds / (double)result->bytes * 1e9);
+	       result->cpu_seconds / (double)result->consumed.bytes * 1e9);
 	if (result->model)
 		printf("trips     %.2f for each byte, by model; passes %.2f\n",
 		       result->trips_measured + result->trips_assumed, result->passes);
@@ -224,7 +184,7 @@ int main(int argc, char **argv)
 	}
 	if (error)
 		return 1;
-	if (!result.bytes) {
+	if (!result.consumed.bytes) {
 		fprintf(stderr, "receive: nothing came\n");
 		return 1;
 	}

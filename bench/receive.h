@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "common.h"
 
 struct arguments {
 	const char *mode;
@@ -21,8 +22,7 @@ struct arguments {
 };
 
 struct result {
-	uint64_t bytes;
-	uint64_t sum; /* of the payload's little-endian 64-bit words, however it was cut into pieces */
+	struct consumed consumed;
 	double wall_start, cpu_start;
 	double seconds, cpu_seconds;
 	double trips_measured, trips_assumed;
@@ -38,9 +38,6 @@ void result_stop(struct result *result);
 
 /* The consumer: reads every byte once. */
 void result_consume(struct result *result, const void *data, size_t len);
-
-/* Written aside and renamed; NULL is nothing to do. 0 or -1 after a message. */
-int write_port(const char *path, unsigned port);
 
 /* Each receives one connection to its proper end. 0 or -1 after a message. */
 int receive_openssl(const struct arguments *arguments, struct result *result);

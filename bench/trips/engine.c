@@ -36,7 +36,7 @@ static int prepare(struct engine *engine)
 	char why[400] = "";
 	struct szc_nic_options options = {
 		.size = sizeof(options), .ifname = arguments->ifname, .error = why, .error_size = sizeof(why)};
-	struct szc_nic_prepare_options prepare = {.size = sizeof(prepare), .queue = arguments->queue};
+	struct szc_nic_prepare_options prepare = {.size = sizeof(prepare), .queue = (unsigned)arguments->queue};
 
 	if (szc_nic_open(&engine->nic, &options)) {
 		engine->nic = NULL;
@@ -54,7 +54,7 @@ static int open_engine(struct engine *engine, bool tls)
 	struct szc_rx_options options = {.size = sizeof(options),
 					 .backend = SZC_BACKEND_ZCRX,
 					 .ifname = arguments->ifname,
-					 .queue = arguments->queue,
+					 .queue = (unsigned)arguments->queue,
 					 .max_connections = 1,
 					 .area_size = arguments->area_size,
 					 .buffer_size = arguments->buffer_size,
@@ -90,9 +90,9 @@ static int listen_steered(struct engine *engine)
 	if (szc_rx_listen(engine->rx, address, NULL, &listener))
 		return complain_szc(address, szc_rx_last_error(engine->rx));
 	port = szc_listener_port(listener);
-	if (szc_nic_steer_port(engine->nic, (uint16_t)port, arguments->queue) < 0)
+	if (szc_nic_steer_port(engine->nic, (uint16_t)port, (unsigned)arguments->queue) < 0)
 		return complain_szc(arguments->ifname, szc_nic_last_error(engine->nic));
-	return announce_port(engine->receiver, port);
+	return write_port(arguments->port_file, port);
 }
 
 static void announce_area(const struct engine *engine)
@@ -113,7 +113,7 @@ static int take_as_it_is(struct receiver *receiver, struct szc_conn *conn, struc
 
 	(void)conn;
 	for (int i = 0; i < iovcnt; i++)
-		consume(receiver, iov[i].iov_base, iov[i].iov_len);
+		consume(&receiver->consumed, iov[i].iov_base, iov[i].iov_len);
 	return 0;
 }
 
@@ -157,8 +157,8 @@ static int end(struct engine *engine)
 	receiver->ledger.opened_in_place = now.bytes_opened_in_place - engine->before.bytes_opened_in_place;
 	receiver->ledger.opened = now.bytes_opened - engine->before.bytes_opened;
 	if (engine->take == take_into_a_copy) {
-		receiver->ledger.user_copied += receiver->bytes - receiver->arguments.warm;
-		receiver->ledger.opened = receiver->bytes - receiver->arguments.warm;
+		receiver->ledger.user_copied += receiver->consumed.bytes - receiver->arguments.warm;
+		receiver->ledger.opened = receiver->consumed.bytes - receiver->arguments.warm;
 	}
 	return 0;
 }

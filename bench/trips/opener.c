@@ -96,7 +96,7 @@ static int handshake_record(struct opener *opener, struct receiver *receiver)
 		return 0;
 	snprintf(receiver->cipher, sizeof(receiver->cipher), "%s", SSL_get_cipher_name(opener->ssl));
 	opener->cipher = EVP_CIPHER_CTX_new();
-	if (secret_keys(opener->ssl, opener->key, opener->iv))
+	if (secret_keys(opener->key, opener->iv))
 		return -1;
 	if (!opener->cipher || !EVP_DecryptInit_ex(opener->cipher, EVP_aes_128_gcm(), NULL, opener->key, NULL))
 		return complain_ssl("AES-GCM");
@@ -145,7 +145,7 @@ static int record_end(struct opener *opener, struct receiver *receiver)
 		fprintf(stderr, "trips-receive: a record of type %u came\n", opener->target[content]);
 		return -1;
 	}
-	consume(receiver, opener->target, content);
+	consume(&receiver->consumed, opener->target, content);
 	return 0;
 }
 

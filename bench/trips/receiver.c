@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <link.h>
 #include <linux/ethtool.h>
@@ -12,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <openssl/err.h>
+#include "options.h"
 #include "receiver.h"
 #include "settle.h"
 
@@ -28,21 +26,6 @@ static const struct mode {
 	{"zc+copy", receive_zc_copy},
 	{"zc+inplace", receive_zc_inplace},
 };
-
-int complain(const char *what)
-{
-	fprintf(stderr, "trips-receive: %s: %s\n", what, strerror(errno));
-	return -1;
-}
-
-int complain_ssl(const char *what)
-{
-	char text[256];
-
-	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
-	fprintf(stderr, "trips-receive: %s: %s\n", what, text);
-	return -1;
-}
 
 /* ---- for who watches memory */
 
@@ -78,18 +61,6 @@ void announce_cipher(void)
 		(void)((const volatile char *)code.memory)[at];
 	if (code.size)
 		announce(SZC_MARK_CIPHER, code.memory, code.size);
-}
-
-int announce_port(const struct receiver *receiver, unsigned port)
-{
-	char part[4096];
-	FILE *file;
-
-	snprintf(part, sizeof(part), "%s.part", receiver->arguments.port_file);
-	file = fopen(part, "we");
-	if (!file || fprintf(file, "%u\n", port) < 0 || fclose(file) || rename(part, receiver->arguments.port_file))
-		return complain(receiver->arguments.port_file);
-	return 0;
 }
 
 /* ---- the NIC's own count */
@@ -156,8 +127,8 @@ static int nic_counts(const struct receiver *receiver, struct nic_counts *counts
 	if (ask(fd, ifname, names) || ask(fd, ifname, values))
 		goto out;
 	for (uint32_t i = 0; i < count; i++)
-		add_counter(counts, (const char *)names->data + (size_t)i * ETH_GSTRING_LEN, receiver->arguments.queue,
-			    values->data[i]);
+		add_counter(counts, (const char *)names->data + (size_t)i * ETH_GSTRING_LEN,
+			    (unsigned)receiver->arguments.queue, values->data[i]);
 	error = 0;
 out:
 	if (error)
@@ -171,32 +142,14 @@ out:
 
 /* ---- the two parts */
 
-void consume(struct receiver *receiver, const void *data, size_t len)
-{
-	const unsigned char *p = data;
-	uint64_t word, sum = 0;
-
-	/* To the next word of the stream: pieces are cut differently in each mode, the sum must not be. */
-	for (; len && receiver->bytes % sizeof(word); len--)
-		sum += (uint64_t)*p++ << 8 * (receiver->bytes++ % sizeof(word));
-	receiver->bytes += len;
-	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, p, sizeof(word));
-		sum += word;
-	}
-	for (size_t i = 0; i < len; i++)
-		sum += (uint64_t)p[i] << 8 * i;
-	receiver->sum += sum;
-}
-
 bool warm_enough(const struct receiver *receiver)
 {
-	return receiver->bytes >= receiver->arguments.warm;
+	return receiver->consumed.bytes >= receiver->arguments.warm;
 }
 
 bool complete(const struct receiver *receiver)
 {
-	return receiver->bytes >= receiver->arguments.warm + receiver->arguments.bytes;
+	return receiver->consumed.bytes >= receiver->arguments.warm + receiver->arguments.bytes;
 }
 
 int counting_begins(struct receiver *receiver)
@@ -240,71 +193,30 @@ static void usage(FILE *file)
 	fputs("\n", file);
 }
 
-static int parse(struct arguments *arguments, int argc, char **argv)
+static bool parse(struct arguments *arguments, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"mode", required_argument, NULL, 'm'},
-		{"ifname", required_argument, NULL, 'i'},
-		{"queue", required_argument, NULL, 'q'},
-		{"address", required_argument, NULL, 'l'},
-		{"port-file", required_argument, NULL, 'p'},
-		{"cert", required_argument, NULL, 'c'},
-		{"key", required_argument, NULL, 'k'},
-		{"warm", required_argument, NULL, 'w'},
-		{"bytes", required_argument, NULL, 'n'},
-		{"area-size", required_argument, NULL, 'a'},
-		{"buffer-size", required_argument, NULL, 'b'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+	bool help = false;
+	const struct option_value values[] = {
+		{"mode", .text = &arguments->mode},
+		{"ifname", .text = &arguments->ifname},
+		{"queue", .number = &arguments->queue},
+		{"address", .text = &arguments->address},
+		{"port-file", .text = &arguments->port_file},
+		{"cert", .text = &arguments->cert},
+		{"key", .text = &arguments->key},
+		{"warm", .number = &arguments->warm},
+		{"bytes", .number = &arguments->bytes},
+		{"area-size", .number = &arguments->area_size, .optional = true},
+		{"buffer-size", .number = &arguments->buffer_size, .optional = true},
+		{"help", .flag = &help},
 	};
-	int option;
+	bool understood = options_read(argc, argv, values, sizeof(values) / sizeof(values[0]));
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (option) {
-		case 'm':
-			arguments->mode = optarg;
-			break;
-		case 'i':
-			arguments->ifname = optarg;
-			break;
-		case 'q':
-			arguments->queue = (unsigned)strtoul(optarg, NULL, 10);
-			break;
-		case 'l':
-			arguments->address = optarg;
-			break;
-		case 'p':
-			arguments->port_file = optarg;
-			break;
-		case 'c':
-			arguments->cert = optarg;
-			break;
-		case 'k':
-			arguments->key = optarg;
-			break;
-		case 'w':
-			arguments->warm = strtoull(optarg, NULL, 10);
-			break;
-		case 'n':
-			arguments->bytes = strtoull(optarg, NULL, 10);
-			break;
-		case 'a':
-			arguments->area_size = strtoull(optarg, NULL, 10);
-			break;
-		case 'b':
-			arguments->buffer_size = strtoull(optarg, NULL, 10);
-			break;
-		case 'h':
-			usage(stdout);
-			exit(0);
-		default:
-			return -1;
-		}
+	if (help) {
+		usage(stdout);
+		exit(0);
 	}
-	return optind == argc && arguments->mode && arguments->ifname && arguments->address && arguments->port_file &&
-			       arguments->cert && arguments->key && arguments->warm && arguments->bytes
-		       ? 0
-		       : -1;
+	return understood && arguments->warm && arguments->bytes;
 }
 
 static void print(const struct receiver *receiver)
@@ -314,9 +226,9 @@ static void print(const struct receiver *receiver)
 	printf("{\"mode\": \"%s\", \"bytes\": %" PRIu64 ", \"sum\": \"%016" PRIx64 "\", \"cipher\": \"%s\", "
 	       "\"model\": %s, \"device\": %" PRIu64 ", \"zero_copy\": %" PRIu64 ", \"kernel_copied\": %" PRIu64 ", "
 	       "\"user_copied\": %" PRIu64 ", \"opened_in_place\": %" PRIu64 ", \"opened\": %" PRIu64 "}\n",
-	       receiver->arguments.mode, receiver->bytes - receiver->arguments.warm, receiver->sum, receiver->cipher,
-	       ledger->model ? "true" : "false", ledger->device, ledger->zero_copy, ledger->kernel_copied,
-	       ledger->user_copied, ledger->opened_in_place, ledger->opened);
+	       receiver->arguments.mode, receiver->consumed.bytes - receiver->arguments.warm, receiver->consumed.sum,
+	       receiver->cipher, ledger->model ? "true" : "false", ledger->device, ledger->zero_copy,
+	       ledger->kernel_copied, ledger->user_copied, ledger->opened_in_place, ledger->opened);
 }
 
 int main(int argc, char **argv)
@@ -324,7 +236,7 @@ int main(int argc, char **argv)
 	struct receiver receiver = {0};
 	const struct mode *mode = NULL;
 
-	if (parse(&receiver.arguments, argc, argv)) {
+	if (!parse(&receiver.arguments, argc, argv)) {
 		usage(stderr);
 		return 2;
 	}

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "bench/common.h"
 #include "kernel/szcnic_trips.h"
 
 enum {
@@ -24,10 +25,8 @@ struct arguments {
 	const char *address; /* to listen at */
 	const char *port_file;
 	const char *ifname;
-	unsigned queue;
 	const char *cert, *key;
-	uint64_t warm, bytes;
-	size_t area_size, buffer_size;
+	uint64_t queue, warm, bytes, area_size, buffer_size;
 };
 
 /* What was counted without an emulator, of the second part. */
@@ -40,7 +39,7 @@ struct ledger {
 
 struct receiver {
 	struct arguments arguments;
-	uint64_t bytes, sum;
+	struct consumed consumed;
 	struct ledger ledger;
 	uint64_t device_before, zero_copy_before;
 	char cipher[48];
@@ -50,10 +49,6 @@ struct receiver {
 typedef int receive_mode(struct receiver *receiver);
 receive_mode receive_recv, receive_openssl, receive_ktls, receive_ktls_nopad, receive_zc, receive_zc_copy,
 	receive_zc_inplace;
-
-/* Prints what errno, or OpenSSL's queue, says. -1. */
-int complain(const char *what);
-int complain_ssl(const char *what);
 
 /*
  * Tells who watches memory what this is, by a load from each page between two marks. One piece of assembler, so that
@@ -79,11 +74,6 @@ int complain_ssl(const char *what);
 /* All of libcrypto's code. */
 void announce_cipher(void);
 
-/* Port's number to --port-file, when it can be connected to. */
-int announce_port(const struct receiver *receiver, unsigned port);
-
-/* The consumer: reads every plaintext byte once. */
-void consume(struct receiver *receiver, const void *data, size_t len);
 bool warm_enough(const struct receiver *receiver);
 bool complete(const struct receiver *receiver);
 
@@ -96,16 +86,10 @@ int inside_set_up(void);
 void inside_memory(const void **memory, size_t *size);
 
 /* ---- secret.c: how a TLS 1.3 client's first records are protected */
-struct secret {
-	unsigned char bytes[64];
-	size_t len;
-};
-
 struct ssl_ctx_st;
-struct ssl_st;
 /* A server's configuration; -1 after a message. The secret of its one connection is kept. */
 struct ssl_ctx_st *secret_context(const struct arguments *arguments);
 /* AES-128-GCM's, as the record layer wants them. */
-int secret_keys(struct ssl_st *ssl, unsigned char key[16], unsigned char iv[12]);
+int secret_keys(unsigned char key[16], unsigned char iv[12]);
 
 #endif

@@ -8,7 +8,10 @@
 
 #define WANTED "CLIENT_TRAFFIC_SECRET_0 "
 
-static struct secret client;
+static struct {
+	unsigned char bytes[64];
+	size_t len;
+} client;
 
 /* "LABEL client-random secret", both in hexadecimal. */
 static void on_keylog(const SSL *ssl, const char *line)
@@ -63,9 +66,8 @@ static int expand(const char *label, unsigned char *out, size_t len)
 	return done ? 0 : complain_ssl("keys cannot be derived");
 }
 
-int secret_keys(SSL *ssl, unsigned char key[16], unsigned char iv[12])
+int secret_keys(unsigned char key[16], unsigned char iv[12])
 {
-	(void)ssl;
 	if (!client.len) {
 		fprintf(stderr, "trips-receive: OpenSSL did not tell the client's secret\n");
 		return -1;

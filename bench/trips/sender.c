@@ -5,7 +5,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -15,16 +14,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
+#include "bench/common.h"
+#include "options.h"
 #include "settle.h"
 
 struct arguments {
 	const char *host;
-	unsigned port;
 	bool tls;
-	uint64_t warm, bytes;
-	size_t message;
+	uint64_t port, warm, bytes, message;
 };
 
 struct sender {
@@ -33,21 +31,6 @@ struct sender {
 	unsigned char *message;
 	uint64_t position;
 };
-
-static int complain(const char *what)
-{
-	fprintf(stderr, "trips-send: %s: %s\n", what, strerror(errno));
-	return -1;
-}
-
-static int complain_ssl(const char *what)
-{
-	char text[256];
-
-	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
-	fprintf(stderr, "trips-send: %s: %s\n", what, text);
-	return -1;
-}
 
 static int dial(struct sender *sender, const struct arguments *arguments)
 {
@@ -164,45 +147,15 @@ static void usage(FILE *file)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"host", required_argument, NULL, 'h'},
-		{"port", required_argument, NULL, 'p'},
-		{"tls", no_argument, NULL, 't'},
-		{"warm", required_argument, NULL, 'w'},
-		{"bytes", required_argument, NULL, 'n'},
-		{"message", required_argument, NULL, 'm'},
-		{0},
-	};
 	struct arguments arguments = {0};
-	int option;
+	const struct option_value values[] = {
+		{"host", .text = &arguments.host},     {"port", .number = &arguments.port},
+		{"tls", .flag = &arguments.tls},       {"warm", .number = &arguments.warm},
+		{"bytes", .number = &arguments.bytes}, {"message", .number = &arguments.message},
+	};
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (option) {
-		case 'h':
-			arguments.host = optarg;
-			break;
-		case 'p':
-			arguments.port = (unsigned)strtoul(optarg, NULL, 10);
-			break;
-		case 't':
-			arguments.tls = true;
-			break;
-		case 'w':
-			arguments.warm = strtoull(optarg, NULL, 10);
-			break;
-		case 'n':
-			arguments.bytes = strtoull(optarg, NULL, 10);
-			break;
-		case 'm':
-			arguments.message = strtoull(optarg, NULL, 10);
-			break;
-		default:
-			usage(stderr);
-			return 2;
-		}
-	}
-	if (optind != argc || !arguments.host || !arguments.port || !arguments.warm || !arguments.bytes ||
-	    !arguments.message || arguments.message % 8) {
+	if (!options_read(argc, argv, values, sizeof(values) / sizeof(values[0])) || !arguments.port ||
+	    !arguments.warm || !arguments.bytes || !arguments.message || arguments.message % 8) {
 		usage(stderr);
 		return 2;
 	}

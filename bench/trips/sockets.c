@@ -40,7 +40,7 @@ static int listen_at(const struct receiver *receiver)
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) || listen(fd, 1) ||
 	    getsockname(fd, (struct sockaddr *)&address, &len))
 		return complain("cannot listen");
-	return announce_port(receiver, ntohs(address.sin_port)) ? -1 : fd;
+	return write_port(receiver->arguments.port_file, ntohs(address.sin_port)) ? -1 : fd;
 }
 
 /* The connection, non-blocking, and memory to receive into. */
@@ -95,7 +95,7 @@ static int way_receive(struct way *way, ssize_t (*some)(struct way *way), int (*
 
 		if (n < 0 || (!n && way_wait(way)))
 			return -1;
-		consume(receiver, way->buffer, (size_t)n);
+		consume(&receiver->consumed, way->buffer, (size_t)n);
 		if (!counting && warm_enough(receiver)) {
 			counting = true;
 			if (counting_begins(receiver) || say(way))
@@ -129,7 +129,7 @@ int receive_recv(struct receiver *receiver)
 	int error = way_begin(&way, receiver);
 
 	error = error ? error : way_receive(&way, some_recv, say_send);
-	receiver->ledger.kernel_copied = receiver->bytes - receiver->arguments.warm;
+	receiver->ledger.kernel_copied = receiver->consumed.bytes - receiver->arguments.warm;
 	way_end(&way);
 	return error;
 }
@@ -186,7 +186,7 @@ int receive_openssl(struct receiver *receiver)
 	/* recv() into OpenSSL's buffer, decrypted there, and from there to ours. */
 	receiver->ledger.model = true;
 	receiver->ledger.kernel_copied = receiver->ledger.user_copied = receiver->ledger.opened =
-		receiver->bytes - receiver->arguments.warm;
+		receiver->consumed.bytes - receiver->arguments.warm;
 	way_end(&way);
 	return error;
 }
@@ -200,7 +200,7 @@ static int into_the_kernel(struct way *way, bool no_pad)
 	unsigned char key[16], iv[12];
 	int on = 1;
 
-	if (secret_keys(way->ssl, key, iv))
+	if (secret_keys(key, iv))
 		return -1;
 	memcpy(info.key, key, sizeof(info.key));
 	memcpy(info.salt, iv, sizeof(info.salt));
@@ -223,7 +223,7 @@ static int receive_kernel_tls(struct receiver *receiver, bool no_pad)
 	error = error ? error : way_receive(&way, some_recv, say_openssl);
 	/* Decrypted into the reader's memory; where there can be padding, into the kernel's, and copied from there. */
 	receiver->ledger.model = true;
-	receiver->ledger.opened = receiver->bytes - receiver->arguments.warm;
+	receiver->ledger.opened = receiver->consumed.bytes - receiver->arguments.warm;
 	receiver->ledger.kernel_copied = receiver->ledger.opened * (no_pad ? 1 : 2);
 	way_end(&way);
 	return error;

@@ -35,13 +35,14 @@ def fetch(folder):
             if status:
                 raise cache.Failure(f"{package} could not be fetched: {said.strip().splitlines()[-1:]}")
         for package in glob.glob(os.path.join(aside, "*.deb")):
-            subprocess.run(["dpkg-deb", "-x", package, os.path.join(aside, "root")], check=True)
-        (libc,) = glob.glob(os.path.join(aside, "root", "usr", "lib", "*", "libc.so.6"))
-        (loader,) = glob.glob(os.path.join(aside, "root", "usr", "lib*", "ld-linux-*.so.*"))
-        inside = [os.path.relpath(path, aside) for path in (loader, os.path.dirname(libc))]
+            subprocess.run(["dpkg-deb", "-x", package, os.path.join(aside, "unpacked")], check=True)
+        (libc,) = glob.glob(os.path.join(aside, "unpacked", "usr", "lib", "*", "libc.so.6"))
+        (loader,) = glob.glob(os.path.join(aside, "unpacked", "usr", "lib*", "ld-linux-*.so.*"))
+        (program,) = glob.glob(os.path.join(aside, "unpacked", "usr", "bin", "sparse"))
+        inside = [os.path.relpath(path, aside) for path in (loader, os.path.dirname(libc), program)]
         path = os.path.join(aside, "sparse")
         cache.write(path, '#!/bin/sh\nhere=$(dirname "$0")\n'
-                    f'exec "$here/{inside[0]}" --library-path "$here/{inside[1]}" "$here/root/usr/bin/sparse" "$@"\n')
+                    f'exec "$here/{inside[0]}" --library-path "$here/{inside[1]}" "$here/{inside[2]}" "$@"\n')
         os.chmod(path, 0o755)
         os.rename(aside, folder)
         os.mkdir(aside)
