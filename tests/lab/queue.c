@@ -12,11 +12,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 const char *const queue_near = "szc0", *const queue_far = "szc1";
@@ -105,23 +107,6 @@ static struct szc_nic *open_nic(const char *ifname)
 	if (szc_nic_open(&nic, &options))
 		fail_msg("%s: %s", ifname, why);
 	return nic;
-}
-
-int queue_accept(int listener, int far)
-{
-	struct sockaddr_in own = {0}, peer = {0};
-	socklen_t len = sizeof(own);
-	int fd;
-
-	assert_return_code(getsockname(far, (struct sockaddr *)&own, &len), errno);
-	for (;;) {
-		len = sizeof(peer);
-		fd = accept(listener, (struct sockaddr *)&peer, &len);
-		assert_return_code(fd, errno);
-		if (peer.sin_port == own.sin_port)
-			return fd;
-		close(fd);
-	}
 }
 
 void queue_huge_pages(unsigned count)
@@ -236,6 +221,14 @@ void queue_ask(const char *file, const char *words)
 	assert_return_code(fd, errno);
 	assert_int_equal(write(fd, words, strlen(words)), strlen(words));
 	close(fd);
+}
+
+void queue_run(const char *command)
+{
+	int status = system(command);
+
+	if (status)
+		fail_msg("exit status %d: %s", WEXITSTATUS(status), command);
 }
 
 /* ---- engine and connections */
@@ -362,4 +355,21 @@ int queue_connect(struct queue *queue, struct sink *sink, unsigned seed)
 		sink->conn = sink_accept(queue->rx, sink);
 	assert_non_null(sink->conn);
 	return fd;
+}
+
+static void too_long(int signal)
+{
+	(void)signal;
+	if (system("exec >&2; echo '# stuck in:'; cat /proc/$PPID/stack; ss -tan; ip netns exec peer ss -tan;"
+		   "ethtool -S szc0 | grep -v ': 0$'; dmesg | tail -n 20"))
+		fprintf(stderr, "# more is not known\n");
+	_exit(EXIT_FAILURE);
+}
+
+void queue_limit(unsigned seconds)
+{
+	struct sigaction action = {.sa_handler = too_long};
+
+	sigaction(SIGALRM, &action, NULL);
+	alarm(seconds);
 }

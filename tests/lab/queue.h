@@ -59,9 +59,6 @@ int queue_dial_begin(const struct queue *queue);
 /* A socket of the other netns, for what neither of them is enough. */
 int queue_peer_socket(int family);
 
-/* Accepts the other end of `far`: attempts that were given up may wait before it. */
-int queue_accept(int listener, int far);
-
 /* Asks the driver for a fault, or a restart (kernel/fault.h). */
 void queue_ask(const char *file, const char *words);
 
@@ -70,5 +67,11 @@ void queue_wire(struct szc_nic_wire wire);
 void queue_mtu(int mtu);
 /* Our end. Its addresses stay. */
 void queue_up(bool up);
+
+/* Ends a program that takes that long, and says where it stood: nothing else of a guest is kept. */
+void queue_limit(unsigned seconds);
+
+/* A command of the shell that must succeed. */
+void queue_run(const char *command);
 
 #endif

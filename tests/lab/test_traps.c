@@ -3,11 +3,8 @@
  * The traps of zero-copy receive, each twice: a program that knows nothing of it falls in (raw.h), and this library, or
  * szcnic's driver, does not. The last one needs memory beyond 4 GiB: trap_mask.c.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <linux/udmabuf.h>
+#include "tests/lab/pair.h"
 #include "tests/lab/queue.h"
 #include "tests/lab/raw.h"
 
@@ -27,10 +25,8 @@ enum {
 	PAGE = 4096,
 	BUFFERS = 512,
 	COMPLETIONS = 1024,
-	SOON_MS = 10000, /* never waited for by what succeeds */
-	TUNNEL_MS = 20000,
+	SOON_MS = 10000,                 /* never waited for by what succeeds */
 	STANDING = 2 * QUEUE_RING + 128, /* buffers that the NIC can hold by itself, as lib/budget.c has it */
-	BACKLOG = 64,                    /* attempts to connect that were given up wait in it, too */
 	QUIET_MS = 500,                  /* nothing more comes, where more would have come at once */
 };
 
@@ -42,14 +38,6 @@ static int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void must(const char *command)
-{
-	int status = system(command);
-
-	if (status)
-		fail_msg("exit status %d: %s", WEXITSTATUS(status), command);
 }
 
 static void raw_begin(struct queue *queue, struct raw *raw, struct raw_options options)
@@ -72,82 +60,6 @@ static void raw_end(struct queue *queue, struct raw *raw)
 {
 	raw_close(raw);
 	queue_restore(queue);
-}
-
-/* What comes through a tunnel the NIC cannot split: small packets arrive whole, in the skb's linear head. */
-static void tunnel(void)
-{
-	must("ip link add trap0 type ipip local 192.0.2.1 remote 192.0.2.2 && "
-	     "ip addr add 198.51.100.1/24 dev trap0 && ip link set trap0 up && "
-	     "ip -n peer link add trap0 type ipip local 192.0.2.2 remote 192.0.2.1 && "
-	     "ip -n peer addr add 198.51.100.2/24 dev trap0 && ip -n peer link set trap0 up");
-}
-
-static void no_tunnel(void)
-{
-	must("ip link del trap0 && ip -n peer link del trap0");
-}
-
-/* A tunnel, and the port below it that was just prepared, take a moment until they carry anything. */
-static int dial_tunnel(uint16_t port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-	struct timeval second = {.tv_sec = 1};
-	int64_t end = now_ms() + TUNNEL_MS;
-	int fd, on = 1;
-
-	inet_pton(AF_INET, "198.51.100.1", &address.sin_addr);
-	for (;;) {
-		fd = queue_peer_socket(AF_INET);
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof(second)); /* of connect(), too */
-		if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
-			break;
-		if (now_ms() > end)
-			fail_msg("nothing comes through the tunnel: %s", strerror(errno));
-		close(fd);
-		usleep(20000);
-	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return fd;
-}
-
-/* A connection with a plain socket at our end, too. */
-struct pair {
-	int near, far;
-};
-
-enum way { STEERED, UNSTEERED, TUNNELLED };
-
-static struct pair connected(struct queue *queue, enum way way, int receive_buffer, int segment)
-{
-	struct sockaddr_in any = {.sin_family = AF_INET};
-	socklen_t len = sizeof(any);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct pair pair;
-
-	assert_return_code(listener, errno);
-	if (receive_buffer)
-		assert_return_code(setsockopt(listener, SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer, sizeof(int)),
-				   errno);
-	if (segment)
-		assert_return_code(setsockopt(listener, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(int)), errno);
-	assert_return_code(bind(listener, (struct sockaddr *)&any, sizeof(any)), errno);
-	assert_return_code(listen(listener, BACKLOG), errno);
-	assert_return_code(getsockname(listener, (struct sockaddr *)&any, &len), errno);
-	queue->family = AF_INET;
-	queue->port = ntohs(any.sin_port);
-	if (way == STEERED && szc_nic_steer_port(queue->nic, queue->port, QUEUE) < 0)
-		fail_msg("%s", szc_nic_last_error(queue->nic));
-	pair.far = way == TUNNELLED ? dial_tunnel(queue->port) : queue_dial(queue);
-	pair.near = queue_accept(listener, pair.far);
-	close(listener);
-	return pair;
-}
-
-static void disconnect(struct pair pair)
-{
-	close(pair.near);
-	close(pair.far);
 }
 
 static void send_bytes(int fd, unsigned seed, size_t total, size_t piece)
@@ -206,8 +118,8 @@ static void uncounted_copies__without_care_they_pass_for_zero_copy(void **state)
 
 	(void)state;
 	raw_begin(&queue, &raw, (struct raw_options){0});
-	tunnel();
-	pair = connected(&queue, TUNNELLED, 0, 0);
+	pair_tunnel();
+	pair = pair_connect(&queue, TUNNELLED, 0, 0);
 	by_nic = queue_counter("rx1_payload_netmem");
 	raw_arm(&raw, pair.near);
 	/* One by one: TCP and GRO make page fragments, which are counted, of several. */
@@ -218,8 +130,8 @@ static void uncounted_copies__without_care_they_pass_for_zero_copy(void **state)
 	/* The kernel's count says that nothing was copied; the NIC's, that all was. */
 	assert_int_equal(raw.stats->copy_bytes, 0);
 	assert_int_equal(queue_counter("rx1_payload_netmem") - by_nic, 0);
-	disconnect(pair);
-	no_tunnel();
+	pair_close(pair);
+	pair_no_tunnel();
 	raw_end(&queue, &raw);
 }
 
@@ -235,8 +147,8 @@ static void uncounted_copies__with_our_care_they_are_told(void **state)
 	queue_prepare(&queue);
 	if (queue_engine(&queue, (struct szc_rx_options){.max_connections = 1}, why, sizeof(why)))
 		fail_msg("%s", why);
-	tunnel();
-	pair = connected(&queue, TUNNELLED, 0, 0);
+	pair_tunnel();
+	pair = pair_connect(&queue, TUNNELLED, 0, 0);
 	send_bytes(pair.far, 1, SMALL_TOTAL, SMALL_PIECE);
 	shutdown(pair.far, SHUT_WR);
 	assert_int_equal(szc_rx_adopt(queue.rx, pair.near, &sink.conn), 0);
@@ -247,7 +159,7 @@ static void uncounted_copies__with_our_care_they_are_told(void **state)
 	assert_int_equal(trips.bytes_zero_copy, 0);
 	szc_conn_close(sink.conn);
 	close(pair.far);
-	no_tunnel();
+	pair_no_tunnel();
 	queue_close(&queue);
 }
 
@@ -337,7 +249,7 @@ static void a_full_completion_ring__without_care_ends_the_receive(void **state)
 
 	(void)state;
 	raw_begin(&queue, &raw, (struct raw_options){.completions = FEW});
-	pair = connected(&queue, STEERED, 0, 0);
+	pair = pair_connect(&queue, STEERED, 0, 0);
 	send_bytes(pair.far, 2, 4 * FEW * 1000, 1000);
 	usleep(QUIET_MS * 1000);
 	raw_arm(&raw, pair.near);
@@ -351,7 +263,7 @@ static void a_full_completion_ring__without_care_ends_the_receive(void **state)
 	assert_true(raw_next(&raw, &last, SOON_MS));
 	assert_true(last.res > 0);
 	assert_int_equal(raw_bytes(&raw, &last)[0], sink_byte(2, got));
-	disconnect(pair);
+	pair_close(pair);
 	raw_end(&queue, &raw);
 }
 
@@ -413,13 +325,13 @@ static void lossy(const struct queue *queue, bool to_us, bool from_us)
  */
 static struct pair with_a_hole(struct queue *queue, int receive_buffer)
 {
-	must("ip -n peer route replace 192.0.2.0/24 dev szc1 src 192.0.2.2 initcwnd 1000 rto_min 3s");
-	return connected(queue, STEERED, receive_buffer, SEGMENT);
+	queue_run("ip -n peer route replace 192.0.2.0/24 dev szc1 src 192.0.2.2 initcwnd 1000 rto_min 3s");
+	return pair_connect(queue, STEERED, receive_buffer, SEGMENT);
 }
 
 static void as_usual(void)
 {
-	must("ip -n peer route replace 192.0.2.0/24 dev szc1 src 192.0.2.2");
+	queue_run("ip -n peer route replace 192.0.2.0/24 dev szc1 src 192.0.2.2");
 }
 
 static void tear(struct queue *queue, int far)
@@ -473,7 +385,7 @@ static void a_small_area__without_care_stalls_for_good(void **state)
 	assert_true(queue_counter("rx1_drop_no_buffer") > dropped);
 	shutdown(pair.far, SHUT_RDWR);
 	pthread_join(sender, NULL);
-	disconnect(pair);
+	pair_close(pair);
 	as_usual();
 	raw_end(&queue, &raw);
 }
@@ -521,7 +433,7 @@ static void unread_data__without_care_is_unreadable_for_ever(void **state)
 
 	(void)state;
 	raw_begin(&queue, &raw, (struct raw_options){0});
-	pair = connected(&queue, STEERED, 0, 0);
+	pair = pair_connect(&queue, STEERED, 0, 0);
 	send_bytes(pair.far, 6, 1000, 1000);
 	usleep(QUIET_MS * 1000);
 	raw_close(&raw);
@@ -530,7 +442,7 @@ static void unread_data__without_care_is_unreadable_for_ever(void **state)
 		assert_int_equal(errno, EFAULT);
 		usleep(QUIET_MS * 1000);
 	}
-	disconnect(pair);
+	pair_close(pair);
 	queue_restore(&queue);
 }
 
@@ -585,7 +497,7 @@ static void a_dmabuf__without_care_ends_for_want_of_memory(void **state)
 
 	(void)state;
 	raw_begin(&queue, &raw, (struct raw_options){.dmabuf = fd});
-	pair = connected(&queue, UNSTEERED, 0, 0);
+	pair = pair_connect(&queue, UNSTEERED, 0, 0);
 	send_bytes(pair.far, 7, 1000, 1000);
 	/* Of a whole empty area. And trying again, as a shortage would suggest, is no help. */
 	for (i = 0; i < 3; i++) {
@@ -594,7 +506,7 @@ static void a_dmabuf__without_care_ends_for_want_of_memory(void **state)
 		assert_int_equal(last.res, -ENOMEM);
 		assert_false(last.more);
 	}
-	disconnect(pair);
+	pair_close(pair);
 	raw_end(&queue, &raw);
 	close(fd);
 }
@@ -611,7 +523,7 @@ static void a_dmabuf__with_our_care_is_told_apart_from_a_shortage(void **state)
 	queue_prepare(&queue);
 	if (queue_engine(&queue, (struct szc_rx_options){.max_connections = 1, .dmabuf_fd = fd}, why, sizeof(why)))
 		fail_msg("%s", why);
-	pair = connected(&queue, UNSTEERED, 0, 0);
+	pair = pair_connect(&queue, UNSTEERED, 0, 0);
 	assert_int_equal(szc_rx_adopt(queue.rx, pair.near, &sink.conn), 0);
 	szc_conn_set_user(sink.conn, &sink);
 	send_bytes(pair.far, 7, 1000, 1000);
@@ -638,7 +550,7 @@ static void a_lost_interrupt__without_care_silences_the_queue(void **state)
 
 	(void)state;
 	raw_begin(&queue, &raw, (struct raw_options){0});
-	pair = connected(&queue, STEERED, 0, 0);
+	pair = pair_connect(&queue, STEERED, 0, 0);
 	raw_arm(&raw, pair.near);
 	usleep(QUIET_MS * 1000);
 	/* Only the watchdog finds it, unless the queue's own transmission interrupts, too, as for a neighbour. */
@@ -650,7 +562,7 @@ static void a_lost_interrupt__without_care_silences_the_queue(void **state)
 		missed = queue_counter("rx1_missed_irqs") - found;
 	}
 	assert_int_equal(missed, 1);
-	disconnect(pair);
+	pair_close(pair);
 	raw_end(&queue, &raw);
 }
 
@@ -695,6 +607,6 @@ int main(void)
 		TRAP(a_lost_interrupt, silences_the_queue, is_made_up_for),
 	};
 
-	alarm(800);
+	queue_limit(800);
 	return cmocka_run_group_tests_name("traps", tests, NULL, NULL);
 }

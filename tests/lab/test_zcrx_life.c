@@ -449,6 +449,6 @@ int main(void)
 		cmocka_unit_test(the_table_spares_the_queue_until_it_is_free),
 	};
 
-	alarm(800);
+	queue_limit(800);
 	return cmocka_run_group_tests_name("zcrx_life", tests, NULL, NULL);
 }

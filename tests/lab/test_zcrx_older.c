@@ -262,6 +262,6 @@ int main(void)
 		cmocka_unit_test_setup(growth_that_fails_is_tried_again_later, setup),
 	};
 
-	alarm(800);
+	queue_limit(800);
 	return cmocka_run_group_tests_name("zcrx_older", tests, NULL, NULL);
 }

@@ -118,6 +118,6 @@ int main(void)
 		cmocka_unit_test(packing_leaves_neighbours_alone),
 	};
 
-	alarm(800);
+	queue_limit(800);
 	return cmocka_run_group_tests_name("zcrx_packing", tests, NULL, NULL);
 }

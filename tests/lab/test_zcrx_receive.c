@@ -190,6 +190,6 @@ int main(void)
 		cmocka_unit_test(over_a_bad_wire),
 	};
 
-	alarm(800);
+	queue_limit(800);
 	return cmocka_run_group_tests_name("zcrx_receive", tests, NULL, NULL);
 }

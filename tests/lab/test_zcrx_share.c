@@ -143,6 +143,6 @@ int main(void)
 		cmocka_unit_test(an_area_too_small_for_another_is_told),
 	};
 
-	alarm(800);
+	queue_limit(800);
 	return cmocka_run_group_tests_name("zcrx_share", tests, NULL, NULL);
 }

@@ -312,6 +312,6 @@ int main(void)
 		cmocka_unit_test(a_release_elsewhere_wakes_who_starves),
 	};
 
-	alarm(800);
+	queue_limit(800);
 	return cmocka_run_group_tests_name("zcrx_starvation", tests, NULL, NULL);
 }
