@@ -60,13 +60,16 @@ class Machine:
         self.image, self.accelerator, self.memory, self.cpus = image, accelerator, memory, cpus
         self.kernel_options, self.more = kernel_options, list(more)
 
-    def command(self, exports, log_file, sockets, interactive):
-        argv = ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "q35", "-cpu", "max",
+    def bare(self, initrd, log_file):
+        """No device but the one that takes the kernel's log."""
+        return ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "q35", "-cpu", "max",
                 "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-no-user-config", "-display", "none",
-                "-no-reboot", "-kernel", self.image, "-initrd", initramfs(),
+                "-no-reboot", "-kernel", self.image, "-initrd", initrd,
                 "-append", f"{KERNEL_OPTIONS} {self.kernel_options}",
-                "-chardev", f"file,id=log,path={comma(log_file)}", "-serial", "chardev:log",
-                "-device", "virtio-serial-pci,id=ports,max_ports=8"]
+                "-chardev", f"file,id=log,path={comma(log_file)}", "-serial", "chardev:log"]
+
+    def command(self, exports, log_file, sockets, interactive):
+        argv = self.bare(initramfs(), log_file) + ["-device", "virtio-serial-pci,id=ports,max_ports=8"]
         for name in PORTS:
             argv += ["-chardev", f"socket,id={name},fd={sockets[name].fileno()}",
                      "-device", f"virtserialport,bus=ports.0,chardev={name},name={name}"]
@@ -190,35 +193,41 @@ class Run:
             time.sleep(0.02)
 
     def late(self):
-        self.complain()
+        complains(self.log_file)
         if not self.started:
             cache.say(f"the guest was not ready within {BOOT_LIMIT} s; its log: {self.log_file}")
             return LAB_FAILED
         cache.say(f"the command did not end within {self.limit} s (-t SECONDS); the kernel's log: {self.log_file}")
         return TOO_LATE
 
-    def complain(self):
-        found = log.complaints(cache.read(self.log_file, ""))
-        if found:
-            cache.say("the kernel complained:")
-            print("\n".join(f"    {line}" for line in found), file=sys.stderr, flush=True)
-        return bool(found)
-
     def judge(self, said):
-        if self.complain():
-            cache.say(f"the run failed by what the kernel said; its whole log: {self.log_file}")
+        if complains(self.log_file):
             return PROBLEM_IN_LOG
         if not self.end:
             said.seek(0)
             print(said.read(), end="", file=sys.stderr)
-            last = cache.read(self.log_file, "").replace("\r", "").split("\n")[-12:]
-            print("\n".join(f"    {line}" for line in last), file=sys.stderr)
+            last_words(self.log_file)
             cache.say(f"the guest ended before the command did; its log: {self.log_file}")
             return LAB_FAILED
         if self.failed:
             cache.say(self.failed)
             return LAB_FAILED
         return self.end[0]
+
+
+def complains(log_file):
+    """Whether the kernel did, after telling what of."""
+    found = log.complaints(cache.read(log_file, ""))
+    if found:
+        cache.say("the kernel complained:")
+        print("\n".join(f"    {line}" for line in found), file=sys.stderr, flush=True)
+        cache.say(f"the run failed by what the kernel said; its whole log: {log_file}")
+    return bool(found)
+
+
+def last_words(log_file):
+    last = cache.read(log_file, "").replace("\r", "").split("\n")[-12:]
+    print("\n".join(f"    {line}" for line in last), file=sys.stderr)
 
 
 @contextlib.contextmanager
