@@ -26,25 +26,28 @@ uint8_t *szc_ifq_at(const struct szc_ifq *ifq, uint64_t off, size_t len)
 
 /* ---- the refill ring */
 
-static bool full(const struct szc_rq *rq)
+/* Entries that the kernel has not read. */
+static uint32_t filled(const struct szc_rq *rq)
 {
-	return rq->tail - __atomic_load_n(rq->khead, __ATOMIC_ACQUIRE) == rq->entries;
+	return rq->tail - __atomic_load_n(rq->khead, __ATOMIC_ACQUIRE);
 }
 
-/* False if the ring is full. */
-static bool put(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *frag)
+static uint32_t level(const struct szc_ifq *ifq)
+{
+	return ifq->rq->shared ? ifq->rq->entries : ifq->level;
+}
+
+/* There must be room. */
+static void put(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *frag)
 {
 	struct szc_rq *rq = ifq->rq;
 
-	if (full(rq))
-		return false;
 	rq->rqes[rq->tail & (rq->entries - 1)] = (struct szc_zcrx_rqe){.off = frag->off, .len = frag->len};
 	/* From here on the kernel may hand the buffer out again: it must see the entry, and we be done with it. */
 	__atomic_store_n(rq->ktail, ++rq->tail, __ATOMIC_RELEASE);
 	ifq->unread = true;
 	ifq->put++;
 	szc_refill_put(&rx->refill, frag);
-	return true;
 }
 
 static void lock(struct szc_rq *rq)
@@ -59,45 +62,67 @@ static void unlock(struct szc_rq *rq)
 		pthread_mutex_unlock(&rq->lock);
 }
 
+/* From the reserve into the ring, as long as fewer than `most` are in it. */
+static void fill(struct szc_rx *rx, struct szc_ifq *ifq, uint32_t most)
+{
+	while (ifq->reserve && filled(ifq->rq) < most) {
+		struct szc_frag *frag = ifq->reserve;
+
+		ifq->reserve = frag->next_free;
+		rx->refill.reserved--;
+		put(rx, ifq, frag);
+	}
+}
+
 void szc_ifq_return(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *frag)
 {
-	bool taken = false;
+	uint32_t in_ring;
+	bool room;
 
-	if (!ifq->waiting) {
-		lock(ifq->rq);
-		taken = put(rx, ifq, frag);
-		unlock(ifq->rq);
-		if (!taken)
-			rx->stats.refill_full++;
-	}
-	if (taken)
+	lock(ifq->rq);
+	in_ring = filled(ifq->rq);
+	room = in_ring < level(ifq);
+	if (room)
+		put(rx, ifq, frag);
+	unlock(ifq->rq);
+	if (room)
 		return;
-	frag->next_free = NULL;
-	*ifq->waiting_end = frag;
-	ifq->waiting_end = &frag->next_free;
+	if (in_ring == ifq->rq->entries)
+		rx->stats.refill_full++;
+	frag->next_free = ifq->reserve;
+	ifq->reserve = frag;
+	rx->refill.reserved++;
 }
 
 bool szc_ifq_settle(struct szc_rx *rx, struct szc_ifq *ifq)
 {
-	if (!ifq->waiting)
-		return false;
-	lock(ifq->rq);
-	while (ifq->waiting) {
-		struct szc_frag *frag = ifq->waiting, *next = frag->next_free;
+	uint32_t entries = ifq->rq->entries;
 
-		if (!put(rx, ifq, frag))
-			break;
-		ifq->waiting = next;
-	}
+	lock(ifq->rq);
+	/* Empty from full: the kernel may have found it so, and gone on with fresh buffers. */
+	if (ifq->was_full && !filled(ifq->rq) && ifq->level < entries)
+		ifq->level *= 2;
+	fill(rx, ifq, level(ifq));
+	ifq->was_full = filled(ifq->rq) >= ifq->level;
 	unlock(ifq->rq);
-	if (!ifq->waiting)
-		ifq->waiting_end = &ifq->waiting;
-	return ifq->waiting;
+	return ifq->reserve && level(ifq) == entries;
+}
+
+void szc_ifq_hold_nothing(struct szc_ifq *ifq)
+{
+	ifq->level = ifq->rq->entries;
+}
+
+static void fill_all(struct szc_rx *rx, struct szc_ifq *ifq)
+{
+	lock(ifq->rq);
+	fill(rx, ifq, ifq->rq->entries);
+	unlock(ifq->rq);
 }
 
 void szc_ifq_flush(struct szc_rx *rx, struct szc_ifq *ifq)
 {
-	szc_ifq_settle(rx, ifq);
+	fill_all(rx, ifq);
 	/* A flush that fails is tried again before the next sleep; the buffers stay where they are. */
 	while (ifq->unread) {
 		struct szc_zcrx_ctrl ctrl = {.op = SZC_ZCRX_CTRL_FLUSH_RQ};
@@ -105,7 +130,7 @@ void szc_ifq_flush(struct szc_rx *rx, struct szc_ifq *ifq)
 		if (szc_ifq_ctrl(ifq, &ctrl))
 			break;
 		ifq->unread = false;
-		szc_ifq_settle(rx, ifq);
+		fill_all(rx, ifq);
 	}
 }
 

@@ -6,7 +6,15 @@
  * A place in an area is named by an offset with the area's number above it: completions tell it, and the refill ring
  * takes any offset within the buffer, once for each completion that named it.
  *
- * A buffer that finds the ring full waits in a list, which is bounded by the number of fragments: none is ever dropped.
+ * Which buffers the kernel fills next. It takes from the ring the oldest first, and from a free list of its own, of
+ * buffers that were not used yet, whenever it finds the ring empty. If all went into the ring at once, buffers would come
+ * round as seldom as there are many in use, and their lines would have left the cache by then. So the ring is kept at a
+ * level, and what is beyond it waits here: last returned, first reused. The level is twice as high once the kernel used it
+ * up between two of our turns: so fresh buffers are touched a few times only. What waits here the kernel lacks if its free
+ * list runs dry; it tells by an event, everything goes into the ring, and from then on no reserve is kept. Nor is one where
+ * there is no such event, or where other engines live on the same queue, whose buffers a sleeper would withhold.
+ *
+ * What finds the ring full waits in the same place. It is bounded by the number of fragments: none is ever dropped.
  *
  * Threads: an ifq belongs to its engine's thread. Its rq can be shared by engines of several threads; then, and only
  * then, the ring is written under a lock. It is held for a few stores, never across a system call, so that no engine
@@ -59,8 +67,9 @@ struct szc_ifq {
 	bool unread;   /* something was put since the last flush */
 	uint64_t put;  /* buffers given back, ever */
 
-	struct szc_frag *waiting; /* for room in the ring, oldest first */
-	struct szc_frag **waiting_end;
+	struct szc_frag *reserve; /* newest first */
+	uint32_t level;           /* entries that the ring is filled up to; all: no reserve is kept */
+	bool was_full;            /* up to the level, when we last looked */
 };
 
 /* The `len` bytes at that place, which lie in a registered area, or the program ends. */
@@ -69,8 +78,11 @@ uint8_t *szc_ifq_at(const struct szc_ifq *ifq, uint64_t off, size_t len);
 /* A fragment without references: its buffer goes back to the kernel, and it is free once the ring has taken it. */
 void szc_ifq_return(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *frag);
 
-/* What waits goes into the ring, as far as there is room. Returns whether something still waits. */
+/* Once a turn: fills the ring up to its level. Returns whether something waits though the level is all there is. */
 bool szc_ifq_settle(struct szc_rx *rx, struct szc_ifq *ifq);
+
+/* The kernel lacks buffers: no reserve from now on. */
+void szc_ifq_hold_nothing(struct szc_ifq *ifq);
 
 /* Lets the kernel read the ring until nothing is in it and nothing waits for it, or it refuses. */
 void szc_ifq_flush(struct szc_rx *rx, struct szc_ifq *ifq);

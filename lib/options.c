@@ -69,9 +69,11 @@ static int check_queue(struct szc_rx *rx, const struct szc_rx_options *o)
 
 static int check_given(struct szc_rx *rx, const struct szc_rx_options *o)
 {
-	if ((unsigned)o->backend > SZC_BACKEND_ZCRX || (unsigned)o->pages > SZC_PAGES_PLAIN)
-		return szc_rx_fail(rx, SZC_E_OPTION, "backend %d or pages %d is not one of the values in rx.h",
-				   (int)o->backend, (int)o->pages);
+	if ((unsigned)o->backend > SZC_BACKEND_ZCRX || (unsigned)o->pages > SZC_PAGES_PLAIN ||
+	    (unsigned)o->recycle > SZC_RECYCLE_OLDEST)
+		return szc_rx_fail(rx, SZC_E_OPTION,
+				   "backend %d, pages %d or recycle %d is not one of the values in rx.h",
+				   (int)o->backend, (int)o->pages, (int)o->recycle);
 	if (o->max_connections > CONNECTIONS_MAX)
 		return szc_rx_fail(rx, SZC_E_OPTION, "max_connections %u is above %d", o->max_connections,
 				   CONNECTIONS_MAX);

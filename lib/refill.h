@@ -34,6 +34,7 @@ struct szc_refill {
 	struct szc_frag *frags; /* the first of them; by number where fragment i is buffer i */
 	unsigned count;
 	unsigned free_count;
+	unsigned reserved;     /* of the others: those whose buffer only waits to be given to the kernel */
 	struct szc_frag *free; /* last returned, first reused: it is the one most likely still in the cache */
 	_Atomic(struct szc_view *) returned;
 	atomic_uint releasing;   /* threads inside szc_refill_return(): memory and descriptor must outlive them */

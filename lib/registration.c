@@ -18,6 +18,7 @@ enum {
 	ENTRIES_FLUSHED = 4096, /* at most, where it is flushed before each sleep: more would only be memory */
 	HEADER_BYTES = 4096,    /* head and tail, with room for any machine's cache lines */
 	STATS_BYTES = 64,
+	LEVEL_FIRST = 64,  /* what a page pool takes at once (PP_ALLOC_CACHE_REFILL, include/net/page_pool/types.h) */
 	PATIENCE_MS = 500, /* how long a queue is waited for whose last owner just closed: the kernel takes its time */
 	NAP_MS = 10,
 };
@@ -125,6 +126,9 @@ static int attempt(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_registrati
 	rq->rqes = (struct szc_zcrx_rqe *)(rq->memory.base + a.reg.offsets.rqes);
 	rq->entries = a.reg.rq_entries;
 	r->events = a.reg.event_desc;
+	ifq->level = rq->entries;
+	if (r->ifindex && r->events && rx->options.recycle == SZC_RECYCLE_NEWEST && LEVEL_FIRST < rq->entries)
+		ifq->level = LEVEL_FIRST;
 	if (r->events)
 		rq->stats = (const struct szc_zcrx_stats *)(rq->memory.base + a.event.stats_offset);
 	/* Its number is in rq_area_token, and is 0: it is the registration's first. */
@@ -141,7 +145,6 @@ static int make_rq(struct szc_rx *rx, struct szc_ifq *ifq)
 	if (!ifq->rq)
 		return szc_rx_fail(rx, -ENOMEM, "no memory for a refill ring");
 	ifq->rq->export_fd = -1;
-	ifq->waiting_end = &ifq->waiting;
 	return 0;
 }
 
@@ -238,7 +241,7 @@ int szc_registration_import(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_r
 	ifq->id = reg.zcrx_id;
 	ifq->rq = rq;
 	ifq->imported = true;
-	ifq->waiting_end = &ifq->waiting;
+	ifq->level = rq->entries;
 	return 0;
 }
 

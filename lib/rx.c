@@ -456,7 +456,7 @@ void szc_rx_stats(const struct szc_rx *rx, struct szc_rx_stats *stats)
 {
 	*stats = rx->stats;
 	stats->connections = rx->slots_used;
-	stats->buffers_out = rx->refill.count - rx->refill.free_count;
+	stats->buffers_out = rx->refill.count - rx->refill.free_count - rx->refill.reserved;
 }
 
 void szc_rx_bound_socket(const struct szc_rx *rx, int fd)

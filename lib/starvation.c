@@ -66,6 +66,16 @@ static bool grow(struct szc_rx *rx, struct szc_starvation *starvation, struct sz
 	return true;
 }
 
+/* What we keep in reserve is given up first. */
+static void help(struct szc_rx *rx, struct szc_starvation *starvation, struct szc_ifq *ifq)
+{
+	bool reserve = ifq->reserve;
+
+	szc_ifq_hold_nothing(ifq);
+	if (!reserve && grow(rx, starvation, ifq))
+		starvation->retry_ms = 0;
+}
+
 static void begin(struct szc_rx *rx, struct szc_starvation *starvation, const struct szc_ifq *ifq)
 {
 	if (starvation->event_due || starvation->waiting)
@@ -82,8 +92,7 @@ void szc_starvation_event(struct szc_rx *rx, struct szc_starvation *starvation, 
 	rx->stats.queue_empty++;
 	begin(rx, starvation, ifq);
 	starvation->event_due = true;
-	if (grow(rx, starvation, ifq))
-		starvation->retry_ms = 0;
+	help(rx, starvation, ifq);
 }
 
 void szc_starvation_receive(struct szc_rx *rx, struct szc_starvation *starvation, struct szc_ifq *ifq)
@@ -91,8 +100,7 @@ void szc_starvation_receive(struct szc_rx *rx, struct szc_starvation *starvation
 	rx->stats.area_empty++;
 	begin(rx, starvation, ifq);
 	starvation->waiting = true;
-	if (grow(rx, starvation, ifq))
-		starvation->retry_ms = 0;
+	help(rx, starvation, ifq);
 }
 
 bool szc_starvation_relieve(struct szc_rx *rx, struct szc_starvation *starvation, struct szc_ifq *ifq)

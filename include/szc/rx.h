@@ -43,6 +43,12 @@ enum szc_pages {
 	SZC_PAGES_PLAIN, /* plain pages */
 };
 
+enum szc_recycle {
+	SZC_RECYCLE_NEWEST, /* last returned, first reused: few buffers go round, and stay in the cache. As OLDEST where
+			     * engines share a queue, where the kernel cannot tell of a shortage, and once it did */
+	SZC_RECYCLE_OLDEST, /* all that was ever used goes round */
+};
+
 struct szc_rx_options {
 	size_t size;              /* sizeof(struct szc_rx_options) */
 	enum szc_backend backend; /* default AUTO */
@@ -104,6 +110,9 @@ struct szc_rx_options {
 	 * through another queue, ends its connection. Where SZC_BACKEND_AUTO falls back, the area is ordinary memory.
 	 */
 	int dmabuf_fd; /* 0: none */
+
+	/* On a NIC's queue: the order in which returned buffers are filled again. */
+	enum szc_recycle recycle; /* default NEWEST */
 };
 
 /* The smallest quota that never stalls on one TLS record of the largest size: buffers. Any thread. */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Places in areas, as the kernel names them. */
+/* Places in areas, as the kernel names them, and which buffers are given back first. */
 #include "fixture.h"
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "lib/engine.h"
 #include "lib/ifq.h"
+#include "lib/zcrx_abi.h"
 
 enum { SIZE = 8192 };
 
@@ -62,11 +65,145 @@ static void other_places_end_the_program(void **state)
 	ends_at(&ifq, UINT64_MAX, 1);
 }
 
+/* ---- what goes into the ring, and what waits */
+
+enum { ENTRIES = 16, LEVEL = 4, FRAGS = 24 };
+
+/* We are the kernel, too. */
+struct ring {
+	struct szc_rx rx;
+	struct szc_rq rq;
+	struct szc_ifq ifq;
+	struct szc_zcrx_rqe entries[ENTRIES];
+	struct szc_frag frags[FRAGS];
+	uint32_t head, tail;
+};
+
+static void make_ring(struct ring *ring, uint32_t level)
+{
+	memset(ring, 0, sizeof(*ring));
+	ring->rq.khead = &ring->head;
+	ring->rq.ktail = &ring->tail;
+	ring->rq.rqes = ring->entries;
+	ring->rq.entries = ENTRIES;
+	ring->ifq.rq = &ring->rq;
+	ring->ifq.level = level;
+	for (unsigned i = 0; i < FRAGS; i++)
+		ring->frags[i].off = i;
+}
+
+static void give_back(struct ring *ring, unsigned first, unsigned count)
+{
+	for (unsigned i = first; i < first + count; i++)
+		szc_ifq_return(&ring->rx, &ring->ifq, &ring->frags[i]);
+}
+
+static unsigned in_ring(const struct ring *ring)
+{
+	return ring->tail - ring->head;
+}
+
+/* The kernel takes the oldest entry. */
+static unsigned taken(struct ring *ring)
+{
+	assert_true(in_ring(ring) > 0);
+	return (unsigned)ring->entries[ring->head++ % ENTRIES].off;
+}
+
+static void the_newest_is_filled_next(void **state)
+{
+	static struct ring ring;
+
+	(void)state;
+	make_ring(&ring, LEVEL);
+	give_back(&ring, 0, 10);
+	assert_int_equal(in_ring(&ring), LEVEL);
+	assert_int_equal(ring.rx.refill.reserved, 10 - LEVEL);
+	assert_int_equal(taken(&ring), 0);
+	assert_int_equal(taken(&ring), 1);
+	assert_false(szc_ifq_settle(&ring.rx, &ring.ifq));
+	assert_int_equal(in_ring(&ring), LEVEL);
+	assert_int_equal(taken(&ring), 2);
+	assert_int_equal(taken(&ring), 3);
+	assert_int_equal(taken(&ring), 9);
+	assert_int_equal(taken(&ring), 8);
+	assert_int_equal(ring.rx.stats.refill_full, 0);
+}
+
+static void a_ring_used_up_is_filled_higher(void **state)
+{
+	static struct ring ring;
+
+	(void)state;
+	make_ring(&ring, LEVEL);
+	give_back(&ring, 0, 20);
+	szc_ifq_settle(&ring.rx, &ring.ifq);
+	/* Nearly is not all of it. */
+	ring.head = ring.tail - 1;
+	szc_ifq_settle(&ring.rx, &ring.ifq);
+	assert_int_equal(in_ring(&ring), LEVEL);
+	ring.head = ring.tail;
+	szc_ifq_settle(&ring.rx, &ring.ifq);
+	assert_int_equal(in_ring(&ring), 2 * LEVEL);
+}
+
+static void a_shortage_ends_the_reserve(void **state)
+{
+	static struct ring ring;
+
+	(void)state;
+	make_ring(&ring, LEVEL);
+	give_back(&ring, 0, 10);
+	szc_ifq_hold_nothing(&ring.ifq);
+	szc_ifq_settle(&ring.rx, &ring.ifq);
+	assert_int_equal(in_ring(&ring), 10);
+	assert_int_equal(ring.rx.refill.reserved, 0);
+	give_back(&ring, 10, 2);
+	assert_int_equal(in_ring(&ring), 12);
+}
+
+static void nobody_withholds_what_others_need(void **state)
+{
+	static struct ring ring;
+
+	(void)state;
+	make_ring(&ring, LEVEL);
+	ring.rq.shared = true;
+	assert_int_equal(pthread_mutex_init(&ring.rq.lock, NULL), 0);
+	give_back(&ring, 0, 10);
+	assert_int_equal(in_ring(&ring), 10);
+	assert_int_equal(pthread_mutex_destroy(&ring.rq.lock), 0);
+}
+
+static void what_finds_the_ring_full_waits(void **state)
+{
+	static struct ring ring;
+	bool seen[FRAGS] = {0};
+
+	(void)state;
+	make_ring(&ring, ENTRIES);
+	give_back(&ring, 0, FRAGS);
+	assert_int_equal(in_ring(&ring), ENTRIES);
+	assert_int_equal(ring.rx.stats.refill_full, FRAGS - ENTRIES);
+	assert_true(szc_ifq_settle(&ring.rx, &ring.ifq));
+	for (unsigned i = 0; i < FRAGS; i++) {
+		unsigned number = taken(&ring);
+
+		assert_false(seen[number]);
+		seen[number] = true;
+		szc_ifq_settle(&ring.rx, &ring.ifq);
+	}
+	assert_int_equal(in_ring(&ring), 0);
+	assert_int_equal(ring.rx.refill.reserved, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(places_lie_in_their_area),
-		cmocka_unit_test(other_places_end_the_program),
+		cmocka_unit_test(places_lie_in_their_area),       cmocka_unit_test(other_places_end_the_program),
+		cmocka_unit_test(the_newest_is_filled_next),      cmocka_unit_test(a_ring_used_up_is_filled_higher),
+		cmocka_unit_test(a_shortage_ends_the_reserve),    cmocka_unit_test(nobody_withholds_what_others_need),
+		cmocka_unit_test(what_finds_the_ring_full_waits),
 	};
 
 	return cmocka_run_group_tests_name("ifq", tests, NULL, NULL);
