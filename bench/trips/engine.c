@@ -11,6 +11,8 @@
 #include "opener.h"
 #include "receiver.h"
 
+enum { HELD_MAX = 4096 };
+
 /* What is done with a view's bytes: 0, or -1 after a message. */
 typedef int take_view(struct receiver *receiver, struct szc_conn *conn, struct szc_view *view);
 
@@ -22,6 +24,10 @@ struct engine {
 	take_view *take;
 	struct szc_trips before;
 	bool counting;
+	/* An application that falls behind once: from then on more buffers are in use than are needed. */
+	struct szc_view *held[HELD_MAX];
+	uint64_t held_bytes;
+	unsigned held_count;
 };
 
 static int complain_szc(const char *what, const char *sentence)
@@ -58,6 +64,8 @@ static int open_engine(struct engine *engine, bool tls)
 					 .max_connections = 1,
 					 .area_size = arguments->area_size,
 					 .buffer_size = arguments->buffer_size,
+					 .recycle = strcmp(arguments->recycle, "oldest") == 0 ? SZC_RECYCLE_OLDEST
+											      : SZC_RECYCLE_NEWEST,
 					 .error = why,
 					 .error_size = sizeof(why)};
 	struct szc_tls_options tls_options = {.size = sizeof(tls_options),
@@ -163,12 +171,30 @@ static int end(struct engine *engine)
 	return 0;
 }
 
+/* Released now, or, as long as there is something to hold, with all others. */
+static void done_with(struct engine *engine, struct szc_view *view)
+{
+	uint64_t *hold = &engine->receiver->arguments.hold;
+
+	if (!*hold || engine->held_count == HELD_MAX) {
+		szc_view_release(view);
+		return;
+	}
+	engine->held_bytes += szc_view_size(view);
+	engine->held[engine->held_count++] = view;
+	if (engine->held_bytes < *hold)
+		return;
+	while (engine->held_count)
+		szc_view_release(engine->held[--engine->held_count]);
+	*hold = 0;
+}
+
 static int on_data(struct engine *engine, struct szc_conn *conn, struct szc_view *view)
 {
 	struct receiver *receiver = engine->receiver;
 	int error = engine->take(receiver, conn, view);
 
-	szc_view_release(view);
+	done_with(engine, view);
 	if (!error && !engine->counting && warm_enough(receiver))
 		error = say(engine, conn);
 	if (!error && complete(receiver))
@@ -223,9 +249,11 @@ static int run(struct engine *engine)
 
 static int receive_engine(struct receiver *receiver, bool tls, take_view *take)
 {
-	struct engine engine = {.receiver = receiver, .take = take};
-	int error = prepare(&engine);
+	static struct engine engine;
+	int error;
 
+	engine = (struct engine){.receiver = receiver, .take = take};
+	error = prepare(&engine);
 	error = error ? error : open_engine(&engine, tls);
 	if (!error)
 		announce_area(&engine);

@@ -71,6 +71,9 @@ class Figures:
         if abs(self.per_byte(self.device) - device) > TOLERANCE * device:
             raise Disagreement(f"{self.mode}: the NIC counts {device:.4f} bytes written for each of payload, the emulator "
                                f"saw {self.per_byte(self.device):.4f}: more than {TOLERANCE:.0%} apart")
+        if self.ledger["opened_again"]:
+            raise Disagreement(f"{self.mode}: the kernel's TLS decrypted {self.ledger['opened_again']} records again or in "
+                               "vain (/proc/net/tls_stat), and the ledger counts each once")
         if abs(self.passes - self.per_byte(self.ledger["opened"])) > TOLERANCE:
             raise Disagreement(f"{self.mode}: the ledger counts {self.per_byte(self.ledger['opened']):.4f} passes, the "
                                f"emulator saw {self.passes:.4f}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs modes in the lab's guest, watched by the plugin."""
+"""Runs modes in a guest on the lab's kernel, watched by the plugin."""
 import json
 import os
 import re
@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 
+from capsule import OURS, Capsule, Missing
+
 HERE = os.path.dirname(os.path.realpath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 LAB = os.path.join(REPOSITORY, "kernel", "lab", "lab")
-# All processors in one thread, time by instructions: what happens is the same each time.
+# All processors in one thread, time by instructions, always the same day, no chance: what happens is the same each time.
 EMULATED = ("--accel", "tcg,thread=single")
-CLOCK = "-icount shift=1,sleep=off"
+REPEATED = "-icount shift=1,sleep=off -rtc base=2026-01-01,clock=vm -seed 1"
 # The kernel's AES-GCM, all of it that runs over payload.
 CIPHER = re.compile(r"aes_gcm_(precompute|aad_update|enc_update|dec_update|enc_final|dec_final)_\w+$")
 # Seconds for a whole run: what does not depend on the payload, and bytes a second at worst.
@@ -94,12 +96,16 @@ class Build:
             raise Failure(f"{' '.join(argv)} failed:\n" + (done.stdout + done.stderr)[-2000:])
 
     @staticmethod
-    def ciphers():
-        """Ranges of kernel addresses."""
-        found = subprocess.run([LAB, "path", "build"], capture_output=True, text=True, check=False)
+    def kernels(what):
+        """A path of the lab's."""
+        found = subprocess.run([LAB, "path", what], capture_output=True, text=True, check=False)
         if found.returncode:
             raise Failure(found.stderr.strip())
-        with open(os.path.join(found.stdout.strip(), "System.map"), encoding="ascii") as file:
+        return found.stdout.strip()
+
+    def ciphers(self):
+        """Ranges of kernel addresses."""
+        with open(os.path.join(self.kernels("build"), "System.map"), encoding="ascii") as file:
             symbols = sorted((int(line.split()[0], 16), line.split()[2]) for line in file)
         ranges = []
         for (start, name), (end, _) in zip(symbols, symbols[1:]):
@@ -113,12 +119,45 @@ class Build:
         return ranges
 
 
-def certificate(folder):
+def identity(build):
+    """The folder of cert.pem and key.pem, made once: others would be of another length, and take other instructions."""
+    folder = os.path.join(build.folder, "bench", "trips-identity")
+    if os.path.exists(f"{folder}/cert.pem"):
+        return folder
+    os.makedirs(folder, exist_ok=True)
     made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                           "-days", "2", "-subj", "/CN=localhost", "-keyout", f"{folder}/key.pem", "-out",
-                           f"{folder}/cert.pem"], capture_output=True, text=True, check=False)
+                           "-days", "36500", "-subj", "/CN=localhost", "-keyout", f"{folder}/key.pem", "-out",
+                           f"{folder}/cert.pem.part"], capture_output=True, text=True, check=False)
     if made.returncode:
         raise Failure(f"openssl could not make a certificate: {made.stderr.strip()}")
+    os.rename(f"{folder}/cert.pem.part", f"{folder}/cert.pem")
+    return folder
+
+
+def pack(build, settings, modes, folder):
+    """The guest's files. Returns the initramfs."""
+    arguments = os.path.join(folder, "arguments")
+    with open(arguments, "w", encoding="ascii") as file:
+        file.write(" ".join(str(value) for value in (settings.mtu, settings.message, settings.warm, settings.bytes,
+                                                     settings.ring, settings.buffer_size, settings.area_size,
+                                                     settings.recycle, settings.hold, *modes)))
+    capsule = Capsule()
+    try:
+        capsule.add_tools()
+        for name in ("trips-receive", "trips-send"):
+            capsule.add_program(os.path.join(build.folder, "bench", name), f"{OURS}/{name}")
+        for name in ("cert.pem", "key.pem"):
+            capsule.add(os.path.join(identity(build), name), f"{OURS}/{name}")
+        capsule.add(os.path.join(HERE, "init"), "/init")
+        capsule.add(os.path.join(HERE, "guest"), f"{OURS}/guest")
+        capsule.add(os.path.join(REPOSITORY, "kernel", "lab", "scene"), f"{OURS}/scene")
+        capsule.add(arguments, f"{OURS}/arguments")
+        capsule.add_tree(build.kernels("modules"), "/lib/modules")
+    except Missing as missing:
+        raise Failure(missing) from None
+    path = os.path.join(folder, "initramfs")
+    capsule.write(path)
+    return path
 
 
 def plugin_options(build, folder, caches):
@@ -131,46 +170,42 @@ def plugin_options(build, folder, caches):
 
 
 def watch(guest, modes):
-    """Its progress; what else it says is returned."""
-    rest = []
-    for line in guest.stderr:
-        mode = line.removeprefix("trips: now ").strip()
-        if mode in modes:
-            say(f"counting, {modes.index(mode) + 1} of {len(modes)}: {mode}")
-        else:
+    """Tells its progress. (ledgers, what else it says, whether it came to its end)"""
+    ledgers, rest, complete = [], [], False
+    for line in guest.stdout:
+        word, _, value = line.strip().removeprefix("trips: ").partition(" ")
+        if not line.startswith("trips: "):
             rest.append(line)
-    return rest
+        elif word == "now":
+            say(f"counting, {modes.index(value) + 1} of {len(modes)}: {value}")
+        elif word == "ledger":
+            ledgers.append(json.loads(value))
+        elif word == "complete":
+            complete = True
+    return ledgers, rest, complete
 
 
 def run(build, settings, modes):
     """(ledger, counts) of each mode."""
     with tempfile.TemporaryDirectory(prefix="szc-trips.") as folder:
-        certificate(folder)
         limit = LIMIT + (settings.warm + settings.bytes) * len(modes) // SLOWEST
-        argv = [LAB, "run", "--scene", "-t", str(limit), "--share", folder, *EMULATED,
-                f"--qemu={CLOCK} -plugin {plugin_options(build, folder, settings.caches)}", "--",
-                "env", f"SZC_BUILD={build.folder}", os.path.join(HERE, "guest"), folder, str(settings.mtu),
-                str(settings.message), str(settings.warm), str(settings.bytes), str(settings.ring),
-                str(settings.buffer_size), str(settings.area_size), *modes]
+        argv = [LAB, "boot", "--initrd", pack(build, settings, modes, folder), "-t", str(limit), *EMULATED,
+                f"--qemu={REPEATED} -plugin {plugin_options(build, folder, settings.caches)}"]
         say("starting the guest")
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, errors="replace", cwd=REPOSITORY) as guest:
-            # Whoever ends us ends the guest, and the folder with the key goes as usual.
+            # Whoever ends us ends the guest, and the folder goes as usual.
             signal.signal(signal.SIGTERM, lambda *_: guest.terminate())
-            rest = watch(guest, modes)
+            ledgers, rest, complete = watch(guest, modes)
         said()
-        if guest.returncode:
-            raise Failure(f"the guest ended with status {guest.returncode}:\n{''.join(rest[-20:])}")
+        if guest.returncode or not complete:
+            raise Failure(f"the guest ended too soon (status {guest.returncode}):\n{''.join(rest[-20:])}")
         if not os.path.exists(f"{folder}/figures"):
             raise Failure("the emulator saw no marker: were the programs built for x86-64?")
         with open(f"{folder}/figures", encoding="ascii") as file:
             counts = [json.loads(line) for line in file]
-        ledgers = []
-        for mode in modes:
-            with open(f"{folder}/{mode}.json", encoding="ascii") as file:
-                ledgers.append(json.load(file))
-    if len(counts) != len(modes):
-        raise Failure(f"{len(modes)} modes ran, and the emulator counted {len(counts)}")
+    if len(counts) != len(modes) or len(ledgers) != len(modes):
+        raise Failure(f"{len(modes)} modes ran, {len(ledgers)} left a ledger, and the emulator counted {len(counts)}")
     sums = {ledger["sum"] for ledger in ledgers}
     if len(sums) != 1:
         raise Failure(f"the modes did not read the same payload: {sums}")

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include "options.h"
 #include "receiver.h"
@@ -105,13 +106,16 @@ static uint32_t count_counters(int fd, const char *ifname)
 
 static int nic_counts(const struct receiver *receiver, struct nic_counts *counts)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = -1;
+	int fd, error = -1;
 	const char *ifname = receiver->arguments.ifname;
 	struct ethtool_gstrings *names = NULL;
 	struct ethtool_stats *values = NULL;
 	uint32_t count;
 
 	*counts = (struct nic_counts){0};
+	if (receiver->arguments.unwatched)
+		return 0;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		goto out;
 	count = count_counters(fd, ifname);
@@ -140,7 +144,35 @@ out:
 	return error;
 }
 
+/* ---- the kernel's TLS's own count */
+
+/* Records it decrypted a second time, or in vain. 0 where the kernel has no TLS. */
+static uint64_t decrypted_again(void)
+{
+	static const char *const names[] = {"TlsDecryptRetry", "TlsRxNoPadViolation", "TlsDecryptError"};
+	FILE *file = fopen("/proc/net/tls_stat", "re");
+	uint64_t sum = 0, value;
+	char name[64];
+
+	if (!file)
+		return 0;
+	while (fscanf(file, "%63s %" SCNu64, name, &value) == 2) {
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			sum += strcmp(name, names[i]) ? 0 : value;
+	}
+	fclose(file);
+	return sum;
+}
+
 /* ---- the two parts */
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
 
 bool warm_enough(const struct receiver *receiver)
 {
@@ -160,8 +192,11 @@ int counting_begins(struct receiver *receiver)
 		return -1;
 	receiver->device_before = counts.device;
 	receiver->zero_copy_before = counts.zero_copy;
-	if (settle())
+	receiver->again_before = decrypted_again();
+	if (!receiver->arguments.unwatched && settle())
 		return complain("settling");
+	receiver->elapsed_before = now_ns(CLOCK_MONOTONIC);
+	receiver->cpu_before = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	szc_mark(SZC_MARK_RUN);
 	return 0;
 }
@@ -172,10 +207,13 @@ int counting_ends(struct receiver *receiver)
 
 	szc_mark(SZC_MARK_STOP);
 	szc_mark(SZC_MARK_UNWATCH);
+	receiver->ledger.elapsed_ns = now_ns(CLOCK_MONOTONIC) - receiver->elapsed_before;
+	receiver->ledger.cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - receiver->cpu_before;
 	if (nic_counts(receiver, &counts))
 		return -1;
 	receiver->ledger.device = counts.device - receiver->device_before;
 	receiver->ledger.zero_copy = counts.zero_copy - receiver->zero_copy_before;
+	receiver->ledger.opened_again = decrypted_again() - receiver->again_before;
 	return 0;
 }
 
@@ -183,8 +221,10 @@ int counting_ends(struct receiver *receiver)
 
 static void usage(FILE *file)
 {
-	fputs("Usage: trips-receive --mode MODE --ifname IFNAME --queue N --address ADDR --port-file FILE --cert FILE\n"
-	      "       --key FILE --warm BYTES --bytes BYTES [--area-size BYTES] [--buffer-size BYTES]\n"
+	fputs("Usage: trips-receive --mode MODE --address ADDR --port-file FILE --cert FILE --key FILE\n"
+	      "       --warm BYTES --bytes BYTES --ifname IFNAME --queue N --recycle newest|oldest\n"
+	      "       [--area-size BYTES] [--buffer-size BYTES] [--hold BYTES]\n"
+	      "       trips-receive --mode MODE ... --unwatched    (no NIC; not in modes of zero copy)\n"
 	      "Receives one connection for bench/trip-count, and says as JSON what it counted.\n"
 	      "Modes:",
 	      file);
@@ -198,8 +238,8 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
 	bool help = false;
 	const struct option_value values[] = {
 		{"mode", .text = &arguments->mode},
-		{"ifname", .text = &arguments->ifname},
-		{"queue", .number = &arguments->queue},
+		{"ifname", .text = &arguments->ifname, .optional = true},
+		{"queue", .number = &arguments->queue, .optional = true},
 		{"address", .text = &arguments->address},
 		{"port-file", .text = &arguments->port_file},
 		{"cert", .text = &arguments->cert},
@@ -208,6 +248,9 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
 		{"bytes", .number = &arguments->bytes},
 		{"area-size", .number = &arguments->area_size, .optional = true},
 		{"buffer-size", .number = &arguments->buffer_size, .optional = true},
+		{"recycle", .text = &arguments->recycle, .optional = true},
+		{"hold", .number = &arguments->hold, .optional = true},
+		{"unwatched", .flag = &arguments->unwatched},
 		{"help", .flag = &help},
 	};
 	bool understood = options_read(argc, argv, values, sizeof(values) / sizeof(values[0]));
@@ -216,6 +259,8 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
 		usage(stdout);
 		exit(0);
 	}
+	if (!arguments->ifname != arguments->unwatched || !arguments->recycle != arguments->unwatched)
+		return false;
 	return understood && arguments->warm && arguments->bytes;
 }
 
@@ -225,10 +270,12 @@ static void print(const struct receiver *receiver)
 
 	printf("{\"mode\": \"%s\", \"bytes\": %" PRIu64 ", \"sum\": \"%016" PRIx64 "\", \"cipher\": \"%s\", "
 	       "\"model\": %s, \"device\": %" PRIu64 ", \"zero_copy\": %" PRIu64 ", \"kernel_copied\": %" PRIu64 ", "
-	       "\"user_copied\": %" PRIu64 ", \"opened_in_place\": %" PRIu64 ", \"opened\": %" PRIu64 "}\n",
+	       "\"user_copied\": %" PRIu64 ", \"opened_in_place\": %" PRIu64 ", \"opened\": %" PRIu64 ", "
+	       "\"opened_again\": %" PRIu64 ", \"elapsed_ns\": %" PRIu64 ", \"cpu_ns\": %" PRIu64 "}\n",
 	       receiver->arguments.mode, receiver->consumed.bytes - receiver->arguments.warm, receiver->consumed.sum,
 	       receiver->cipher, ledger->model ? "true" : "false", ledger->device, ledger->zero_copy,
-	       ledger->kernel_copied, ledger->user_copied, ledger->opened_in_place, ledger->opened);
+	       ledger->kernel_copied, ledger->user_copied, ledger->opened_in_place, ledger->opened,
+	       ledger->opened_again, ledger->elapsed_ns, ledger->cpu_ns);
 }
 
 int main(int argc, char **argv)

@@ -27,6 +27,9 @@ struct arguments {
 	const char *ifname;
 	const char *cert, *key;
 	uint64_t queue, warm, bytes, area_size, buffer_size;
+	uint64_t hold;       /* of the first part, at once, once */
+	bool unwatched;      /* no emulator looks on, and no NIC is counted */
+	const char *recycle; /* "newest" or "oldest" */
 };
 
 /* What was counted without an emulator, of the second part. */
@@ -34,6 +37,9 @@ struct ledger {
 	uint64_t device;    /* payload the NIC wrote, by its own count */
 	uint64_t zero_copy; /* ... of it into the area */
 	uint64_t kernel_copied, user_copied, opened_in_place, opened;
+	uint64_t
+		opened_again; /* records, by the kernel's TLS (/proc/net/tls_stat), which may not hold for padded ones */
+	uint64_t elapsed_ns, cpu_ns;
 	bool model; /* the copies are what the code is known to do, not what was counted */
 };
 
@@ -41,7 +47,7 @@ struct receiver {
 	struct arguments arguments;
 	struct consumed consumed;
 	struct ledger ledger;
-	uint64_t device_before, zero_copy_before;
+	uint64_t device_before, zero_copy_before, again_before, elapsed_before, cpu_before;
 	char cipher[48];
 };
 

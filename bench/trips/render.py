@@ -8,7 +8,8 @@ import tempfile
 HEAD = ("", "trips", "", "", "bus bytes", "", "insns/byte", "")
 COLUMNS = ("mode", "observed", "ledger", "passes", "cold", "warm", "cipher", "other")
 MIB = 1 << 20
-SWEPT = {"message": "message, bytes", "mtu": "MTU, bytes", "buffer_size": "buffer, bytes", "ring": "ring, descriptors"}
+SWEPT = {"message": "message, bytes", "mtu": "MTU, bytes", "buffer_size": "buffer, bytes", "ring": "ring, descriptors",
+         "recycle": "reused first"}
 
 
 class Failure(Exception):
@@ -62,8 +63,22 @@ def table(result):
     for name, points in result.get("sweeps", {}).items():
         lines += sweep_lines(name, points)
     if "pmu" in result:
-        lines += ["", f"Hardware: {result['pmu']}."]
+        lines += native_lines(result["pmu"])
     return "\n".join(lines)
+
+
+def native_lines(native):
+    lines = ["", f"On this machine, over loopback, {native['payload_bytes'] // MIB} MiB (bus bytes: of the sender, too):"]
+    table = [("mode", "GB/s", "CPU s/GB", "bus bytes")]
+    for row in native["modes"]:
+        bus = row["bus_bytes_hardware"]
+        table.append((row["mode"], f"{row['gigabytes_per_second']:.2f}", f"{row['cpu_seconds_per_gigabyte']:.3f}",
+                      "-" if bus is None else f"{bus:.2f}"))
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    lines += ["  ".join(text.ljust(width) if not i else text.rjust(width)
+                        for i, (text, width) in enumerate(zip(line, widths))) for line in table]
+    lines += [f"not {mode}: {why}" for mode, why in native["skipped"].items()]
+    return lines + [f"bus bytes by {native['bus']}" if native["bus"] else f"no bus bytes: {native['why_not']}"]
 
 
 def sweep_lines(name, points):
@@ -77,14 +92,15 @@ def sweep_lines(name, points):
 
 
 def readable(value):
-    return f"{value // 1024}K" if value >= 1024 and not value % 1024 else str(value)
+    return f"{value // 1024}K" if isinstance(value, int) and value >= 1024 and not value % 1024 else str(value)
 
 
 # ---- pictures
 
 BARS = """\
-set terminal svg size 900,420 dynamic font "sans-serif,13" background "white"
+set terminal svg size 900,{height} dynamic font "sans-serif,13" background "white"
 set output "{out}"
+set multiplot layout {count},1
 set style data histograms
 set style histogram clustered gap 1
 set style fill solid 0.85 border -1
@@ -104,6 +120,9 @@ LINES = """\
 set terminal svg size 900,{height} dynamic font "sans-serif,13" background "white"
 set output "{out}"
 set multiplot layout {count},1
+"""
+STYLE = """\
+set title ""
 set style data linespoints
 set ylabel "bus bytes for each byte, warm"
 set yrange [0:*]
@@ -150,9 +169,10 @@ def plot(result, path):
             for row in result["modes"]:
                 print(f"\"{row['mode']}\"", row["trips"], row["passes"], row["bus_bytes_warm"], row["bus_bytes_cold"],
                       file=file)
+        below = area_panel(folder, result)
         title = (f"{result['payload_bytes'] / MIB:g} MiB, MTU {result['mtu']}, last-level cache "
                  f"{shape(dict(result['cache'], size=result['cache']['bytes']))}")
-        return BARS.format(out=out, data=data, title=title)
+        return BARS.format(out=out, data=data, title=title, count=1 + bool(below), height=700 if below else 420) + below
 
     gnuplot(script, path)
 
@@ -176,14 +196,17 @@ def area_points(result):
             for i, cache in enumerate(rows[0]["caches"]) if cache["device_ways"]] if rows else []
 
 
+def area_panel(folder, result):
+    """Where opening in place costs the bus no more than what is not encrypted; nothing if nothing went into an area."""
+    points = area_points(result)
+    return STYLE + panel(folder, "area", points, "area, in sizes of the cache") if points else ""
+
+
 def plot_sweeps(result, path):
-    """Lines: the area against the cache, then whatever was swept."""
+    """Lines, for whatever was swept."""
     def script(folder, out):
         panels = [panel(folder, name, [dict(point, label=readable(point["value"])) for point in points], SWEPT[name])
                   for name, points in result["sweeps"].items()]
-        area = area_points(result)
-        if area:
-            panels.insert(0, panel(folder, "area", area, "area, in sizes of the cache"))
-        return LINES.format(out=out, height=260 * len(panels), count=len(panels)) + "".join(panels)
+        return LINES.format(out=out, height=260 * len(panels), count=len(panels)) + STYLE + "".join(panels)
 
     gnuplot(script, f"{path.removesuffix('.svg')}-sweep.svg")

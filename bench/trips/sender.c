@@ -21,7 +21,7 @@
 
 struct arguments {
 	const char *host;
-	bool tls;
+	bool tls, unwatched;
 	uint64_t port, warm, bytes, message;
 };
 
@@ -110,7 +110,7 @@ static bool wait_for_byte(struct sender *sender)
 
 static int send_both(struct sender *sender, const struct arguments *arguments)
 {
-	if (settle())
+	if (!arguments->unwatched && settle())
 		return complain("settling");
 	if (dial(sender, arguments) || (arguments->tls && shake_hands(sender)) ||
 	    send_part(sender, arguments, arguments->warm))
@@ -140,7 +140,7 @@ static int run(const struct arguments *arguments)
 
 static void usage(FILE *file)
 {
-	fputs("Usage: trips-send --host ADDR --port PORT [--tls] --warm BYTES --bytes BYTES --message BYTES\n"
+	fputs("Usage: trips-send --host ADDR --port PORT [--tls] --warm BYTES --bytes BYTES --message BYTES [--unwatched]\n"
 	      "Sends to trips-receive.\n",
 	      file);
 }
@@ -149,9 +149,13 @@ int main(int argc, char **argv)
 {
 	struct arguments arguments = {0};
 	const struct option_value values[] = {
-		{"host", .text = &arguments.host},     {"port", .number = &arguments.port},
-		{"tls", .flag = &arguments.tls},       {"warm", .number = &arguments.warm},
-		{"bytes", .number = &arguments.bytes}, {"message", .number = &arguments.message},
+		{"host", .text = &arguments.host},
+		{"port", .number = &arguments.port},
+		{"tls", .flag = &arguments.tls},
+		{"warm", .number = &arguments.warm},
+		{"bytes", .number = &arguments.bytes},
+		{"message", .number = &arguments.message},
+		{"unwatched", .flag = &arguments.unwatched},
 	};
 
 	if (!options_read(argc, argv, values, sizeof(values) / sizeof(values[0])) || !arguments.port ||
