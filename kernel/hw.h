@@ -44,12 +44,22 @@
 #define HW_HDR_MAX	256	/* most header bytes that are split off */
 
 struct hw_port;
+struct hw_psp;
+struct hw_psp_tx_key;
 
 /* ---- frames, as they are on the wire and in the device's memory */
+
+/* Under which key a frame came. */
+struct hw_psp_mark {
+	__be32 spi;		/* 0: it came in clear */
+	u8 version;
+	u8 generation;		/* of the device key */
+};
 
 struct hw_frame {
 	struct list_head entry;
 	u64 due_ns;
+	struct hw_psp_mark psp;	/* of one that was opened */
 	u32 len;
 	u8 data[];		/* from the Ethernet header on; two bytes off, so that the IP header is aligned */
 };
@@ -89,6 +99,7 @@ struct hw_gro {
 	u32 wire_bytes;
 	u32 flags;		/* of the completion */
 	u32 rss_hash;
+	struct hw_psp_mark psp;	/* of all of them */
 	struct hw_packet first;
 	struct list_head frames;
 };
@@ -134,6 +145,7 @@ struct hw_cmp {
 	u16 gro_mss;		/* GRO: payload of a packet on the wire */
 	u16 gro_segs;		/* GRO: packets on the wire */
 	u16 l4_off;		/* PACKET: where TCP's or UDP's header begins; 0 if it is neither */
+	struct hw_psp_mark psp;	/* PACKET */
 	u16 l4_payload;		/* PACKET that is whole: TCP's or UDP's bytes; padding may be behind them */
 };
 
@@ -212,6 +224,7 @@ struct hw_txq_stats {
 /* What the transmit ring holds: the device reads the skb, the driver frees it when it learns that it was read. */
 struct hw_tx_slot {
 	struct sk_buff *skb;
+	struct hw_psp_tx_key *psp;	/* sealed with it; NULL: sent in clear */
 	bool dropped;		/* the device's word: it could not be sent */
 };
 
@@ -330,6 +343,7 @@ struct hw_port {
 	struct hw_rxq *rxqs;
 	struct hw_txq *txqs;
 	struct hw_wire wire;
+	struct hw_psp *psp;		/* NULL: built without */
 
 	rwlock_t tables;
 	struct hw_vnic vnics[HW_VNICS];
@@ -355,6 +369,11 @@ static inline void hw_count(u64 *counter)
 	atomic64_inc((atomic64_t *)counter);
 }
 
+static inline void hw_add(u64 *counter, u64 value)
+{
+	atomic64_add(value, (atomic64_t *)counter);
+}
+
 /* ---- hw_dma.c: the device's write into host memory, and nothing else */
 
 /*
@@ -371,8 +390,11 @@ void hw_tx_doorbell(struct hw_txq *txq, u32 prod);
 /* The wire has room again: runs every queue that waits. */
 void hw_tx_resume(struct hw_port *port);
 
-/* ---- hw_segment.c: an skb becomes frames: TSO, checksums. Frames are appended to `out`. 0 or -ENOMEM, -EINVAL. */
-int hw_segment(struct sk_buff *skb, struct list_head *out, struct hw_txq_stats *stats);
+/*
+ * ---- hw_segment.c: an skb becomes frames: TSO, checksums, PSP where there is a key. Frames are appended to `out`.
+ * 0 or -ENOMEM, -EINVAL.
+ */
+int hw_segment(struct hw_txq *txq, const struct hw_tx_slot *slot, struct list_head *out);
 struct hw_frame *hw_frame_alloc(u32 len);
 void hw_frame_free(struct hw_frame *frame);
 
@@ -445,6 +467,68 @@ void hw_gro_close_all(struct hw_rxq *rxq);
 /* Drops what is open without a completion: the ring is being freed. */
 void hw_gro_abort(struct hw_rxq *rxq);
 enum hrtimer_restart hw_gro_timeout(struct hrtimer *timer);
+
+/* ---- hw_psp.c: PSP. Keys are secrets of the device and of those who were told. */
+
+/* As the stack wants them (struct psp_dev_stats). Bytes are those of TCP, its header included. */
+struct hw_psp_stats {
+	u64 rx_packets;
+	u64 rx_bytes;
+	u64 rx_auth_fail;	/* dropped: the ICV is wrong, or the key is */
+	u64 rx_error;		/* dropped: a version that is not enabled, an SPI of no device key, no memory */
+	u64 rx_bad;		/* dropped: lengths or fields that cannot be */
+	u64 tx_packets;
+	u64 tx_bytes;
+	u64 tx_error;
+};
+
+#ifdef SZCNIC_PSP
+int hw_psp_create(struct hw_port *port);
+void hw_psp_destroy(struct hw_port *port);
+/* Versions that are opened, bit by bit; of others every packet is dropped, with none enabled nothing is looked at. */
+void hw_psp_enable(struct hw_port *port, u32 versions);
+/* Another device key, of that generation. What the one before last protected cannot be opened any more. */
+void hw_psp_rotate(struct hw_port *port, u8 generation);
+/* An SPI and the key that goes with it, psp_key_size(version) bytes. -ENOSPC: there are no more until a rotation. */
+int hw_psp_spi_alloc(struct hw_port *port, u8 version, __be32 *spi, u8 *key);
+const struct hw_psp_stats *hw_psp_stats(const struct hw_port *port);
+
+/* A key to send with, one reference; NULL: no memory, or an unknown version. get() under RCU: false, it goes away. */
+struct hw_psp_tx_key *hw_psp_tx_key_make(u8 version, __be32 spi, const u8 *key);
+bool hw_psp_tx_key_get(struct hw_psp_tx_key *key);
+void hw_psp_tx_key_put(struct hw_psp_tx_key *key);
+
+/* The frame, which is TCP's and complete, sealed; the old one is gone. NULL: it cannot be, and counted. */
+struct hw_frame *hw_psp_seal(struct hw_port *port, struct hw_frame *frame, const struct hw_psp_tx_key *key);
+/*
+ * A PSP frame becomes what was in it, and `packet` with it; others stay. False: it cannot be opened, and is counted;
+ * the frame stays the caller's.
+ */
+bool hw_psp_open(struct hw_port *port, struct hw_frame **frame, struct hw_packet *packet);
+
+/* Faults on demand: the next `count` ICVs are wrong; so many SPIs are left. */
+void hw_psp_spoil(struct hw_port *port, u32 count);
+void hw_psp_exhaust(struct hw_port *port, u32 left);
+#else
+static inline int hw_psp_create(struct hw_port *port)
+{
+	return 0;
+}
+
+static inline void hw_psp_destroy(struct hw_port *port) { }
+static inline void hw_psp_tx_key_put(struct hw_psp_tx_key *key) { }
+
+static inline struct hw_frame *hw_psp_seal(struct hw_port *port, struct hw_frame *frame,
+					   const struct hw_psp_tx_key *key)
+{
+	return frame;
+}
+
+static inline bool hw_psp_open(struct hw_port *port, struct hw_frame **frame, struct hw_packet *packet)
+{
+	return true;
+}
+#endif
 
 /* ---- hw_cp.c: completions, interrupts, doorbells */
 

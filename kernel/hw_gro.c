@@ -177,7 +177,8 @@ static bool continues(const struct hw_gro *gro, const struct hw_frame *frame, co
 	const u8 *b = frame->data;
 
 	if (packet->l3_off != first->l3_off || packet->l4_off != first->l4_off || packet->hdr_len != first->hdr_len ||
-	    payload_of(packet) > gro->mss || memcmp(a, b, first->l3_off))
+	    payload_of(packet) > gro->mss || memcmp(a, b, first->l3_off) || frame->psp.spi != gro->psp.spi ||
+	    frame->psp.version != gro->psp.version || frame->psp.generation != gro->psp.generation)
 		return false;
 	a += first->l3_off;
 	b += first->l3_off;
@@ -245,6 +246,7 @@ static void open_one(struct hw_rxq *rxq, struct hw_gro *gro, struct hw_frame *fr
 	gro->wire_bytes = 0;
 	gro->flags = flags;
 	gro->rss_hash = rss_hash;
+	gro->psp = frame->psp;
 	gro->first = *packet;
 	append(gro, frame, packet);
 	list_add_tail(&gro->entry, &rxq->gro_open);

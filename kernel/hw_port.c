@@ -47,10 +47,15 @@ int hw_port_init(struct hw_port *port, u32 nr_queues)
 		rxq_init(port, i);
 		txq_init(port, i);
 	}
+	if (hw_psp_create(port))
+		goto free_txqs;
 	port->fw = fw_create(port);
 	if (!port->fw)
-		goto free_txqs;
+		goto free_psp;
 	return 0;
+
+free_psp:
+	hw_psp_destroy(port);
 
 free_txqs:
 	kvfree(port->txqs);
@@ -76,6 +81,7 @@ void hw_port_destroy(struct hw_port *port)
 	}
 	fw_destroy(port->fw);
 	port->fw = NULL;
+	hw_psp_destroy(port);
 	kvfree(port->txqs);
 	port->txqs = NULL;
 	kvfree(port->rxqs);

@@ -169,6 +169,7 @@ void hw_rx_place(struct hw_rxq *rxq, const struct hw_frame *frame, const struct 
 		.rss_hash = rss_hash,
 		.hdr_len = packet->hdr_len,
 		.l4_off = packet->l4_off,
+		.psp = frame->psp,
 	};
 
 	if (flags & HW_CMP_SPLIT)
@@ -194,6 +195,7 @@ bool hw_rx_place_gro(struct hw_rxq *rxq, const struct hw_gro *gro, const u8 *hea
 		.l4_off = gro->first.l4_off,
 		.gro_mss = gro->mss,
 		.gro_segs = gro->segs,
+		.psp = gro->psp,
 	};
 
 	if (!nr_agg || !posted(&rxq->rx) || bd_at(&rxq->rx, 0)->len < hdr_len ||
@@ -235,19 +237,20 @@ static u32 csum_flags(struct hw_port *port, const struct hw_frame *frame, const 
 	return HW_CMP_CSUM_BAD;
 }
 
-static bool acceptable(struct hw_port *port, const struct hw_frame *frame, struct hw_packet *packet, u32 *flags)
+/* What was sealed is opened first: all that follows is about what was in it. */
+static bool acceptable(struct hw_port *port, struct hw_frame **frame, struct hw_packet *packet, u32 *flags)
 {
 	if (!READ_ONCE(port->up))
 		hw_count(&port->stats.link_down);
-	else if (!hw_parse(frame, packet))
+	else if (!hw_parse(*frame, packet))
 		hw_count(&port->stats.malformed);
-	else if (!for_us(port, frame))
+	else if (!for_us(port, *frame))
 		hw_count(&port->stats.not_for_us);
-	else
+	else if (hw_psp_open(port, frame, packet))
 		goto yes;
 	return false;
 yes:
-	*flags = csum_flags(port, frame, packet);
+	*flags = csum_flags(port, *frame, packet);
 	if (packet->l4_off)
 		*flags |= packet->tuple.l4 == IPPROTO_TCP ? HW_CMP_TCP : HW_CMP_UDP;
 	if (packet->tuple.l3 == 6)
@@ -328,7 +331,7 @@ void hw_rx_burst(struct hw_port *port, struct list_head *frames)
 	list_for_each_entry_safe(frame, next, frames, entry) {
 		list_del(&frame->entry);
 		taken = false;
-		if (acceptable(port, frame, &packet, &flags)) {
+		if (acceptable(port, &frame, &packet, &flags)) {
 			read_lock_irqsave(&port->tables, irq);
 			taken = steer(port, frame, &packet, flags);
 			read_unlock_irqrestore(&port->tables, irq);

@@ -29,6 +29,7 @@ struct hw_frame *hw_frame_alloc(u32 len)
 	if (!frame)
 		return NULL;
 	frame->len = len;
+	frame->psp = (struct hw_psp_mark){ 0 };
 	return frame;
 }
 
@@ -47,11 +48,25 @@ static struct hw_frame *padded_alloc(u32 len)
 	return frame;
 }
 
-static void emit(struct hw_frame *frame, struct list_head *out, struct hw_txq_stats *stats)
+/* Where frames go. */
+struct out {
+	struct hw_txq *txq;
+	const struct hw_tx_slot *slot;
+	struct list_head *frames;
+	struct hw_txq_stats *stats;
+};
+
+/* What has a key does not leave in clear. */
+static int emit(const struct out *out, struct hw_frame *frame)
 {
-	list_add_tail(&frame->entry, out);
-	stats->packets++;
-	stats->bytes += frame->len;
+	if (out->slot->psp)
+		frame = hw_psp_seal(out->txq->port, frame, out->slot->psp);
+	if (!frame)
+		return -EINVAL;
+	list_add_tail(&frame->entry, out->frames);
+	out->stats->packets++;
+	out->stats->bytes += frame->len;
+	return 0;
 }
 
 static int fill_partial(struct hw_frame *frame, const struct sk_buff *skb, struct hw_txq_stats *stats)
@@ -68,8 +83,9 @@ static int fill_partial(struct hw_frame *frame, const struct sk_buff *skb, struc
 	return 0;
 }
 
-static int whole(struct sk_buff *skb, struct list_head *out, struct hw_txq_stats *stats)
+static int whole(const struct out *out)
 {
+	struct sk_buff *skb = out->slot->skb;
 	struct hw_frame *frame;
 	int err;
 
@@ -80,13 +96,12 @@ static int whole(struct sk_buff *skb, struct list_head *out, struct hw_txq_stats
 		return -ENOMEM;
 	err = skb_copy_bits(skb, 0, frame->data, skb->len);
 	if (!err && skb->ip_summed == CHECKSUM_PARTIAL)
-		err = fill_partial(frame, skb, stats);
+		err = fill_partial(frame, skb, out->stats);
 	if (err) {
 		hw_frame_free(frame);
 		return -EINVAL;
 	}
-	emit(frame, out, stats);
-	return 0;
+	return emit(out, frame);
 }
 
 static bool cut_plan(struct cut *cut, struct sk_buff *skb)
@@ -162,11 +177,14 @@ bad:
 	return ERR_PTR(-EINVAL);
 }
 
-static int segments(struct sk_buff *skb, struct list_head *out, struct hw_txq_stats *stats)
+static int segments(const struct out *out)
 {
+	struct hw_txq_stats *stats = out->stats;
+	struct sk_buff *skb = out->slot->skb;
 	struct hw_frame *frame;
 	u32 done, nr, part, payload;
 	struct cut cut;
+	int err;
 
 	if (!cut_plan(&cut, skb))
 		return -EINVAL;
@@ -181,12 +199,16 @@ static int segments(struct sk_buff *skb, struct list_head *out, struct hw_txq_st
 		stats->csum++;
 		stats->gso_wire_packets++;
 		stats->gso_wire_bytes += frame->len;
-		emit(frame, out, stats);
+		err = emit(out, frame);
+		if (err)
+			return err;
 	}
 	return 0;
 }
 
-int hw_segment(struct sk_buff *skb, struct list_head *out, struct hw_txq_stats *stats)
+int hw_segment(struct hw_txq *txq, const struct hw_tx_slot *slot, struct list_head *out)
 {
-	return skb_is_gso(skb) ? segments(skb, out, stats) : whole(skb, out, stats);
+	struct out to = { .txq = txq, .slot = slot, .frames = out, .stats = &txq->stats };
+
+	return skb_is_gso(slot->skb) ? segments(&to) : whole(&to);
 }

@@ -22,7 +22,7 @@ static bool tx_collect(struct hw_txq *txq, struct list_head *frames)
 			break;
 		}
 		slot = &txq->slots[cons & (txq->size - 1)];
-		slot->dropped = hw_segment(slot->skb, frames, &txq->stats);
+		slot->dropped = hw_segment(txq, slot, frames);
 		if (slot->dropped)
 			txq->stats.dropped++;
 		cons++;

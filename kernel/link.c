@@ -139,6 +139,8 @@ static int szcnic_newlink(struct net_device *dev, struct rtnl_newlink_params *pa
 	}
 	join(netdev_priv(dev), netdev_priv(peer));
 	wire_set(netdev_priv(dev), data);
+	szcnic_psp_add(netdev_priv(dev));
+	szcnic_psp_add(netdev_priv(peer));
 	return 0;
 }
 
@@ -159,9 +161,11 @@ static void szcnic_dellink(struct net_device *dev, struct list_head *head)
 	struct szcnic_port *port = netdev_priv(dev);
 	struct szcnic_port *peer = rtnl_dereference(port->peer);
 
+	szcnic_psp_remove(port);
 	unregister_netdevice_queue(dev, head);
 	if (!peer)
 		return;
+	szcnic_psp_remove(peer);
 	RCU_INIT_POINTER(port->hw.peer, NULL);
 	RCU_INIT_POINTER(peer->hw.peer, NULL);
 	RCU_INIT_POINTER(port->peer, NULL);

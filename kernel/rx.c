@@ -173,6 +173,12 @@ static void receive(struct szcnic_rxq *rxq, const struct hw_cmp *cmp)
 		rxq->stats.packets += segs;
 		rxq->stats.bytes += cmp->len + cmp->payload + (segs - 1) * cmp->hdr_len;
 		annotate(rxq, skb, cmp);
+		/* What came sealed must not pass for clear. */
+		if (!szcnic_psp_mark(rxq->port, skb, &cmp->psp)) {
+			dev_kfree_skb(skb);
+			skb = NULL;
+			rxq->stats.dropped++;
+		}
 	} else {
 		drop(rxq, cmp);
 	}

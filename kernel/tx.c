@@ -35,6 +35,8 @@ netdev_tx_t szcnic_start_xmit(struct sk_buff *skb, struct net_device *dev)
 	struct szcnic_port *port = netdev_priv(dev);
 	struct szcnic_txq *txq = &port->txqs[skb_get_queue_mapping(skb)];
 	struct netdev_queue *queue = stack_queue(txq);
+	struct hw_psp_tx_key *psp;
+	struct hw_tx_slot *slot;
 	bool kick;
 
 	if (unlikely(READ_ONCE(txq->closing))) {
@@ -46,13 +48,18 @@ netdev_tx_t szcnic_start_xmit(struct sk_buff *skb, struct net_device *dev)
 		netif_txq_maybe_stop(queue, tx_avail(txq), 1, wake_threshold(txq));
 		return NETDEV_TX_BUSY;
 	}
-	if (unlikely(!skb_frags_readable(skb))) {
+	psp = szcnic_psp_tx_key(skb);
+	if (IS_ERR(psp) || unlikely(!skb_frags_readable(skb))) {
+		if (!IS_ERR(psp))
+			hw_psp_tx_key_put(psp);
 		dev_core_stats_tx_dropped_inc(dev);
 		dev_kfree_skb_any(skb);
 		return NETDEV_TX_OK;
 	}
 	skb_tx_timestamp(skb);
-	txq->slots[txq->prod & (txq->size - 1)].skb = skb;
+	slot = &txq->slots[txq->prod & (txq->size - 1)];
+	slot->skb = skb;
+	slot->psp = psp;
 	WRITE_ONCE(txq->prod, txq->prod + 1);
 	/* Before the doorbell: afterwards the skb may be gone. */
 	kick = __netdev_tx_sent_queue(queue, skb->len, netdev_xmit_more());
@@ -99,6 +106,8 @@ void szcnic_tx_clean(struct szcnic_txq *txq, int budget)
 			count(slot->skb, &packets, &bytes);
 		napi_consume_skb(slot->skb, budget);
 		slot->skb = NULL;
+		hw_psp_tx_key_put(slot->psp);
+		slot->psp = NULL;
 		clean++;
 	}
 	if (!skbs)
@@ -133,8 +142,10 @@ void szcnic_txq_free(struct szcnic_txq *txq)
 	WRITE_ONCE(txq->closing, true);
 	if (!txq->slots)
 		return;
-	for (; txq->clean != txq->prod; txq->clean++)
+	for (; txq->clean != txq->prod; txq->clean++) {
 		dev_kfree_skb(txq->slots[txq->clean & (txq->size - 1)].skb);
+		hw_psp_tx_key_put(txq->slots[txq->clean & (txq->size - 1)].psp);
+	}
 	netdev_tx_reset_queue(stack_queue(txq));
 	kvfree(txq->slots);
 	txq->slots = NULL;
