@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 #include "opener.h"
 #include "receiver.h"
+#include "seal.h"
 
 enum { HELD_MAX = 4096 };
 
@@ -24,6 +25,8 @@ struct engine {
 	take_view *take;
 	struct szc_trips before;
 	bool counting;
+	bool sealed; /* by PSP, once the other end's key was received */
+	struct seal seal;
 	/* An application that falls behind once: from then on more buffers are in use than are needed. */
 	struct szc_view *held[HELD_MAX];
 	uint64_t held_bytes;
@@ -125,6 +128,23 @@ static int take_as_it_is(struct receiver *receiver, struct szc_conn *conn, struc
 	return 0;
 }
 
+/* The other end's key comes first, and in clear. */
+static int take_sealed(struct receiver *receiver, struct szc_conn *conn, struct szc_view *view)
+{
+	struct engine *engine = szc_conn_user(conn);
+	int iovcnt;
+	const struct iovec *iov = szc_view_iov(view, &iovcnt);
+
+	for (int i = 0; i < iovcnt; i++) {
+		int key = seal_take(&engine->seal, szc_conn_fd(conn), iov[i].iov_base, iov[i].iov_len);
+
+		if (key < 0)
+			return -1;
+		consume(&receiver->consumed, (const char *)iov[i].iov_base + key, iov[i].iov_len - (size_t)key);
+	}
+	return 0;
+}
+
 static int take_into_a_copy(struct receiver *receiver, struct szc_conn *conn, struct szc_view *view)
 {
 	int iovcnt;
@@ -202,6 +222,18 @@ static int on_data(struct engine *engine, struct szc_conn *conn, struct szc_view
 	return error;
 }
 
+static int begin_psp(struct engine *engine, struct szc_conn *conn)
+{
+	uint8_t message[SEAL_MESSAGE];
+	struct iovec iov = {.iov_base = message, .iov_len = sizeof(message)};
+
+	szc_conn_set_user(conn, engine);
+	snprintf(engine->receiver->cipher, sizeof(engine->receiver->cipher), "PSP AES-GCM-128");
+	if (seal_begin(&engine->seal, engine->receiver->arguments.ifname, szc_conn_fd(conn), message))
+		return -1;
+	return szc_conn_send(conn, &iov, 1) == SEAL_MESSAGE ? 0 : complain_szc("send", szc_conn_last_error(conn));
+}
+
 static int on_event(struct engine *engine, const struct szc_event *event)
 {
 	int error;
@@ -217,6 +249,8 @@ static int on_event(struct engine *engine, const struct szc_event *event)
 		error = engine->tls ? szc_tls_attach(event->conn, engine->tls, NULL) : 0;
 		return error ? complain_szc("TLS", szc_conn_last_error(event->conn)) : 0;
 	case SZC_EV_READY:
+		if (engine->sealed)
+			return begin_psp(engine, event->conn);
 		if (engine->tls)
 			snprintf(engine->receiver->cipher, sizeof(engine->receiver->cipher), "%s",
 				 szc_tls_cipher(event->conn));
@@ -252,7 +286,7 @@ static int receive_engine(struct receiver *receiver, bool tls, take_view *take)
 	static struct engine engine;
 	int error;
 
-	engine = (struct engine){.receiver = receiver, .take = take};
+	engine = (struct engine){.receiver = receiver, .take = take, .sealed = take == take_sealed};
 	error = prepare(&engine);
 	error = error ? error : open_engine(&engine, tls);
 	if (!error)
@@ -262,6 +296,8 @@ static int receive_engine(struct receiver *receiver, bool tls, take_view *take)
 	if (engine.rx && szc_rx_close(engine.rx))
 		error = complain_szc("the engine", szc_rx_last_error(engine.rx));
 	szc_tls_ctx_close(engine.tls);
+	if (engine.sealed)
+		seal_close(&engine.seal);
 	if (engine.nic && szc_nic_restore(engine.nic))
 		error = complain_szc(receiver->arguments.ifname, szc_nic_last_error(engine.nic));
 	szc_nic_close(engine.nic);
@@ -276,6 +312,11 @@ int receive_zc(struct receiver *receiver)
 int receive_zc_inplace(struct receiver *receiver)
 {
 	return receive_engine(receiver, true, take_as_it_is);
+}
+
+int receive_psp_zc(struct receiver *receiver)
+{
+	return receive_engine(receiver, false, take_sealed);
 }
 
 int receive_zc_copy(struct receiver *receiver)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """From what the ledger, the NIC and the emulator counted to the figures of one mode, each for a byte of payload."""
 
-MODES = ("recv", "zc", "openssl", "ktls", "ktls+nopad", "zc+copy", "zc+inplace")
-ZERO_COPY = ("zc", "zc+copy", "zc+inplace")
+MODES = ("recv", "zc", "openssl", "ktls", "ktls+nopad", "zc+copy", "zc+inplace", "psp+recv", "psp+zc")
+ZERO_COPY = ("zc", "zc+copy", "zc+inplace", "psp+zc")
 TOLERANCE = 0.02
 ANNOUNCED = ("area", "target", "inside")
 CIPHERS = ("kernel_cipher", "user_cipher")

@@ -26,6 +26,8 @@ static const struct mode {
 	{"ktls+nopad", receive_ktls_nopad},
 	{"zc+copy", receive_zc_copy},
 	{"zc+inplace", receive_zc_inplace},
+	{"psp+recv", receive_psp_recv},
+	{"psp+zc", receive_psp_zc},
 };
 
 /* ---- for who watches memory */

@@ -54,7 +54,7 @@ struct receiver {
 /* A mode receives the whole payload: 0, or -1 after a message. */
 typedef int receive_mode(struct receiver *receiver);
 receive_mode receive_recv, receive_openssl, receive_ktls, receive_ktls_nopad, receive_zc, receive_zc_copy,
-	receive_zc_inplace;
+	receive_zc_inplace, receive_psp_recv, receive_psp_zc;
 
 /*
  * Tells who watches memory what this is, by a load from each page between two marks. One piece of assembler, so that

@@ -17,11 +17,12 @@
 #include <openssl/ssl.h>
 #include "bench/common.h"
 #include "options.h"
+#include "seal.h"
 #include "settle.h"
 
 struct arguments {
 	const char *host;
-	bool tls, unwatched;
+	bool tls, psp, unwatched;
 	uint64_t port, warm, bytes, message;
 };
 
@@ -113,7 +114,7 @@ static int send_both(struct sender *sender, const struct arguments *arguments)
 	if (!arguments->unwatched && settle())
 		return complain("settling");
 	if (dial(sender, arguments) || (arguments->tls && shake_hands(sender)) ||
-	    send_part(sender, arguments, arguments->warm))
+	    (arguments->psp && seal_socket(NULL, sender->fd)) || send_part(sender, arguments, arguments->warm))
 		return -1;
 	if (!wait_for_byte(sender)) {
 		fprintf(stderr, "trips-send: the receiver did not ask for the second part\n");
@@ -140,7 +141,7 @@ static int run(const struct arguments *arguments)
 
 static void usage(FILE *file)
 {
-	fputs("Usage: trips-send --host ADDR --port PORT [--tls] --warm BYTES --bytes BYTES --message BYTES [--unwatched]\n"
+	fputs("Usage: trips-send --host ADDR --port PORT [--tls|--psp] --warm BYTES --bytes BYTES --message BYTES [--unwatched]\n"
 	      "Sends to trips-receive.\n",
 	      file);
 }
@@ -156,6 +157,7 @@ int main(int argc, char **argv)
 		{"bytes", .number = &arguments.bytes},
 		{"message", .number = &arguments.message},
 		{"unwatched", .flag = &arguments.unwatched},
+		{"psp", .flag = &arguments.psp},
 	};
 
 	if (!options_read(argc, argv, values, sizeof(values) / sizeof(values[0])) || !arguments.port ||

@@ -22,7 +22,8 @@ from harness import Cases, Skipped, check  # noqa: E402
 
 # Small enough that nothing of what is touched stays in it.
 SMALL_CACHE = (256 << 10, 64, 16, 2)
-EXPECTED = {"recv": 2, "zc": 1, "openssl": 3, "ktls": 3, "ktls+nopad": 2, "zc+copy": 2, "zc+inplace": 1}
+EXPECTED = {"recv": 2, "zc": 1, "openssl": 3, "ktls": 3, "ktls+nopad": 2, "zc+copy": 2, "zc+inplace": 1,
+            "psp+recv": 2, "psp+zc": 1}
 AGAIN = ("recv", "zc+inplace")
 ARGUMENTS = ("--bytes", "512K", "--warm", "256K", "--area-size", "8M", "--json")
 
@@ -70,7 +71,7 @@ def every_mode():
         trips = rows[mode]["trips"]
         most = expected + (0.1 if mode == "openssl" else 0.05)
         check(expected - 0.05 <= trips <= most, f"{mode}: {trips} trips, {expected} expected")
-        passes = 0 if mode in ("recv", "zc") else 1
+        passes = 0 if mode in ("recv", "zc", "psp+recv", "psp+zc") else 1
         check(abs(rows[mode]["passes"] - passes) <= 0.05, f"{mode}: {rows[mode]['passes']} passes")
         check(mode not in figures.ZERO_COPY or not rows[mode]["bytes_outside_area"], f"{mode}: outside the area")
         # One copy more to a place that nobody announced would show here: what packets and records take is 0.5 and 0.8.
