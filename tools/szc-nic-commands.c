@@ -8,8 +8,7 @@
 #include "szc-nic-place.h"
 #include "szc-nic-render.h"
 
-/* The sentence, and with --json the object (taken over; NULL: no memory) with the sentence in it. The exit code. */
-static int report(const struct nic_options *options, json_t *object, struct failure *failure)
+int nic_report(const struct nic_options *options, json_t *object, struct failure *failure)
 {
 	bool good = true;
 
@@ -59,7 +58,7 @@ static int report_changes(const struct nic_options *options, const char *command
 		if (!failure->exit_code && nic && !szc_nic_change(nic, 0))
 			printf("%s: %s\n", ifname, nothing);
 	}
-	code = report(options, object, failure);
+	code = nic_report(options, object, failure);
 	szc_nic_close(nic);
 	return code;
 }
@@ -184,7 +183,7 @@ int nic_show(const struct nic_options *options)
 		show_all(options, list, &failure);
 	if (options->json)
 		object = json_pack("{s:s, s:o}", "command", "show", "interfaces", list);
-	return report(options, object, &failure);
+	return nic_report(options, object, &failure);
 }
 
 /* ------------------------------------------------------------------------------------------------ pair, wire */
@@ -248,7 +247,7 @@ int nic_pair(const struct nic_options *options)
 	if (options->json)
 		object = json_pack("{s:s, s:s, s:s}", "command", "pair", "ifname", options->places[0].ifname, "peer",
 				   options->places[1].ifname);
-	return report(options, object, &failure);
+	return nic_report(options, object, &failure);
 }
 
 int nic_wire(const struct nic_options *options)
@@ -259,5 +258,5 @@ int nic_wire(const struct nic_options *options)
 	set_wire(&options->places[0], &options->wire, &failure);
 	if (options->json)
 		object = json_pack("{s:s, s:s}", "command", "wire", "ifname", options->places[0].ifname);
-	return report(options, object, &failure);
+	return nic_report(options, object, &failure);
 }

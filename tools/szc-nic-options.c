@@ -17,6 +17,8 @@ enum key {
 	KEY_JSON,
 	KEY_QUEUES,
 	KEY_MTU,
+	KEY_ENABLE,
+	KEY_ROTATE,
 };
 
 #define EXIT_CODES                                                                                                     \
@@ -54,6 +56,14 @@ static const struct argp_option prepare_options[] = {
 static const struct argp_option pair_options[] = {
 	{"queues", KEY_QUEUES, "N", 0, "Most queues a port can have, 1 to 128", 1},
 	{"mtu", KEY_MTU, "BYTES", 0, "MTU of both ports", 1},
+	{0},
+};
+
+static const struct argp_option psp_options[] = {
+	{"enable", KEY_ENABLE, "VERSIONS", 0,
+	 "What the device opens: all, none, or some of aes-gcm-128, aes-gcm-256, aes-gmac-128, aes-gmac-256, with commas",
+	 1},
+	{"rotate", KEY_ROTATE, NULL, 0, "A new device key: keys of the one before last are dead from then on", 1},
 	{0},
 };
 
@@ -365,6 +375,73 @@ void nic_options_parse_show(struct nic_options *options, int argc, char **argv)
 		.doc = "Shows of a NIC, or of every one that has receive queues: rings, header/data split, each queue with "
 		       "who holds its memory and its counters, RSS, rules, and the steps on record.\v" EXIT_CODES,
 		.children = state_children,
+	};
+
+	argp_parse(&argp, argc, argv, 0, NULL, options);
+}
+
+/* ------------------------------------------------------------------------------------------------ psp */
+
+static uint32_t parse_versions(struct argp_state *state, const char *text)
+{
+	static const char *const names[] = {"aes-gcm-128", "aes-gcm-256", "aes-gmac-128", "aes-gmac-256"};
+	uint32_t set = 0;
+
+	if (!strcmp(text, "all"))
+		return NIC_PSP_ALL;
+	if (!strcmp(text, "none"))
+		return 0;
+	while (*text) {
+		size_t length = strcspn(text, ","), i = 0;
+
+		while (i < 4 && (strlen(names[i]) != length || strncmp(names[i], text, length) != 0))
+			i++;
+		if (i == 4)
+			argp_error(state, "'%.*s' is no version of PSP; see --help", (int)length, text);
+		set |= 1U << i;
+		text += length + (text[length] == ',');
+	}
+	return set;
+}
+
+static error_t parse_psp(int key, char *arg, struct argp_state *state)
+{
+	struct nic_options *options = state->input;
+
+	switch (key) {
+	case KEY_ENABLE:
+		options->psp_enable = true;
+		options->psp_versions = parse_versions(state, arg);
+		break;
+	case KEY_ROTATE:
+		options->psp_rotate = true;
+		break;
+	case ARGP_KEY_INIT:
+		hand_down(state);
+		break;
+	case ARGP_KEY_ARG:
+		take_place(state, arg, 1);
+		break;
+	case ARGP_KEY_END:
+		if ((options->psp_enable || options->psp_rotate) && !options->place_count)
+			argp_error(state, "the name of an interface is missing");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+void nic_options_parse_psp(struct nic_options *options, int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = psp_options,
+		.parser = parse_psp,
+		.args_doc = "[IFNAME[@NETNS]]",
+		.doc = "Shows the devices that encrypt by PSP: versions, and counters. Changes one if asked to.\v"
+		       "  szc-nic psp eth0 --enable all\n"
+		       "  szc-nic psp eth0 --rotate\n\n" EXIT_CODES,
+		.children = plain_children,
 	};
 
 	argp_parse(&argp, argc, argv, 0, NULL, options);

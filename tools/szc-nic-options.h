@@ -9,6 +9,8 @@ enum {
 	NIC_PORTS_MAX = 64,
 };
 
+#define NIC_PSP_ALL UINT32_MAX /* that the device can do */
+
 /* "NAME" or "NAME@NETNS" */
 struct nic_place {
 	char ifname[16];
@@ -29,6 +31,9 @@ struct nic_options {
 	char *state_file;
 	bool dry_run;
 	bool json;
+	bool psp_enable;
+	uint32_t psp_versions; /* bit by bit, or NIC_PSP_ALL */
+	bool psp_rotate;
 };
 
 /* Each reads argv[0] as "szc-nic COMMAND". Ends the program on --help, --version and mistakes (EXIT_USAGE). */
@@ -37,5 +42,6 @@ void nic_options_parse_wire(struct nic_options *options, int argc, char **argv);
 void nic_options_parse_prepare(struct nic_options *options, int argc, char **argv);
 void nic_options_parse_restore(struct nic_options *options, int argc, char **argv);
 void nic_options_parse_show(struct nic_options *options, int argc, char **argv);
+void nic_options_parse_psp(struct nic_options *options, int argc, char **argv);
 
 #endif

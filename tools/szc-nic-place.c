@@ -36,6 +36,19 @@ int place_netns(const struct nic_place *place, int *fd, struct failure *failure)
 			   strerror(errno));
 }
 
+int place_enter(const struct nic_place *place, struct failure *failure)
+{
+	int fd, code = place_netns(place, &fd, failure);
+
+	if (code || fd < 0)
+		return code;
+	if (setns(fd, CLONE_NEWNET))
+		code = failure_set(failure, EXIT_SYSTEM, "cannot enter the network namespace %s: %s", place->netns,
+				   strerror(errno));
+	close(fd);
+	return code;
+}
+
 int place_open(const struct nic_place *place, const char *state_file, struct szc_nic **nic, struct failure *failure)
 {
 	char sentence[512] = "";
@@ -46,18 +59,10 @@ int place_open(const struct nic_place *place, const char *state_file, struct szc
 		.error = sentence,
 		.error_size = sizeof(sentence),
 	};
-	int fd, code, error;
+	int code, error;
 
 	*nic = NULL;
-	code = place_netns(place, &fd, failure);
-	if (code)
-		return code;
-	if (fd >= 0) {
-		if (setns(fd, CLONE_NEWNET))
-			code = failure_set(failure, EXIT_SYSTEM, "cannot enter the network namespace %s: %s",
-					   place->netns, strerror(errno));
-		close(fd);
-	}
+	code = place_enter(place, failure);
 	if (code)
 		return code;
 	error = szc_nic_open(nic, &options);

@@ -16,6 +16,7 @@ static struct command {
 	{"show", "szc-nic show", nic_options_parse_show, nic_show},
 	{"pair", "szc-nic pair", nic_options_parse_pair, nic_pair},
 	{"wire", "szc-nic wire", nic_options_parse_wire, nic_wire},
+	{"psp", "szc-nic psp", nic_options_parse_psp, nic_psp},
 };
 
 static const char commands_doc[] =
@@ -26,6 +27,7 @@ static const char commands_doc[] =
 	"  show     queues, who holds them, rules, RSS, rings\n"
 	"  pair     make a pair of the virtual NIC szcnic\n"
 	"  wire     let its wire lose, delay, damage packets\n"
+	"  psp      devices that encrypt by PSP: show, enable, rotate\n"
 	"`szc-nic COMMAND --help' tells the options of each.\n\n"
 	"  szc-nic prepare eth0 --queue 7 --port 4433\n"
 	"  szc-nic show eth0\n"
@@ -47,13 +49,13 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 			if (!strcmp(commands[i].name, arg))
 				*command = &commands[i];
 		if (!*command)
-			argp_error(state, "'%s' is not a command; there are prepare, restore, show, pair and wire",
+			argp_error(state, "'%s' is not a command; there are prepare, restore, show, pair, wire and psp",
 				   arg);
 		/* What follows is the command's. */
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "a command is missing: prepare, restore, show, pair or wire");
+		argp_error(state, "a command is missing: prepare, restore, show, pair, wire or psp");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -62,8 +64,9 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.parser = parse_command, .args_doc = "prepare|restore|show|pair|wire [OPTION...]", .doc = commands_doc};
+	static const struct argp argp = {.parser = parse_command,
+					 .args_doc = "prepare|restore|show|pair|wire|psp [OPTION...]",
+					 .doc = commands_doc};
 	struct nic_options options = {.wire = {.size = sizeof(options.wire)}};
 	struct command *command = NULL;
 

@@ -538,6 +538,25 @@ def case_pair():
     check("there is no network namespace no-such-netns" in said["error"], said)
 
 
+def case_psp():
+    """Shown, enabled, rotated; what the kernel's own client says of it."""
+    def shown(*arguments):
+        return json.loads(must(SZC_NIC, "psp", NEAR.name, *arguments, "--json"))["devices"][0]
+
+    everything = ["aes-gcm-128", "aes-gcm-256", "aes-gmac-128", "aes-gmac-256"]
+    before = shown()
+    check(before["capable"] == everything and before["enabled"] == [], before)
+    check(shown("--enable", "aes-gcm-256,aes-gmac-128")["enabled"] == ["aes-gcm-256", "aes-gmac-128"], "not as asked for")
+    told = ynl("psp", "dev-get", id=before["id"])
+    check(told["psp-versions-ena"] == ["hdr0-aes-gcm-256", "hdr0-aes-gmac-128"], told)
+    after = shown("--enable", "all", "--rotate")
+    check(after["enabled"] == everything and after["rotations"] == before["rotations"] + 1, after)
+    check(shown("--enable", "none")["enabled"] == [], "still enabled")
+    status, output = command(SZC_NIC, "psp", "lo")
+    check(status == 7 and "no PSP device" in output, output)
+    check(NEAR.name in must(SZC_NIC, "psp") and FAR.name in must(SZC_NIC, "psp", f"{FAR.name}@{PEER}"), "not shown")
+
+
 def main():
     must("ethtool", "-L", NEAR.name, "combined", CHANNELS)
     cases = Cases(seconds=240)
@@ -562,6 +581,7 @@ def main():
     cases.add("a receiver whose traffic is steered elsewhere", case_steered_elsewhere)
     cases.add("the wire", case_wire)
     cases.add("a pair", case_pair)
+    cases.add("PSP devices", case_psp)
     cases.run()
 
 

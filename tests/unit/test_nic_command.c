@@ -119,6 +119,26 @@ static void mistakes_are_named(void **state)
 	refused(nic_options_parse_wire, "x a loss", "loss needs a value");
 	refused(nic_options_parse_wire, "x a loss much", "'loss much' is not understood");
 	refused(nic_options_parse_wire, "x", "the name of a port is missing");
+	refused(nic_options_parse_psp, "x --rotate", "the name of an interface is missing");
+	refused(nic_options_parse_psp, "x a --enable aes-gcm-128,rot13", "'rot13' is no version of PSP");
+	refused(nic_options_parse_psp, "x a --enable aes-gcm", "'aes-gcm' is no version of PSP");
+}
+
+static void psp_versions_are_named(void **state)
+{
+	struct nic_options options;
+
+	(void)state;
+	options = parse(nic_options_parse_psp, "x");
+	assert_false(options.psp_enable || options.psp_rotate);
+	options = parse(nic_options_parse_psp, "x a --enable aes-gcm-128,aes-gmac-256 --rotate");
+	assert_true(options.psp_enable && options.psp_rotate);
+	assert_int_equal(options.psp_versions, 1 << 0 | 1 << 3);
+	options = parse(nic_options_parse_psp, "x a --enable none");
+	assert_true(options.psp_enable);
+	assert_int_equal(options.psp_versions, 0);
+	options = parse(nic_options_parse_psp, "x a --enable all");
+	assert_int_equal(options.psp_versions, NIC_PSP_ALL);
 }
 
 /* ------------------------------------------------------------------------------------------------ said */
@@ -268,6 +288,7 @@ int main(void)
 		cmocka_unit_test(nics_are_told),
 		cmocka_unit_test(queues_are_told),
 		cmocka_unit_test(rules_and_changes_are_told),
+		cmocka_unit_test(psp_versions_are_named),
 	};
 
 	return cmocka_run_group_tests_name("nic_command", tests, NULL, NULL);
