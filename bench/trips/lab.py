@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Runs modes in a guest on the lab's kernel, watched by the plugin."""
+import concurrent.futures
 import json
 import os
 import re
@@ -87,6 +88,7 @@ class Build:
         # It tells its own progress: the first time it builds a kernel.
         if subprocess.run([LAB, "build"], stdout=subprocess.DEVNULL, check=False).returncode:
             raise Failure("the lab's kernel cannot be built; kernel/lab/lab doctor says what is missing")
+        identity(self)
 
     @staticmethod
     def command(*argv):
@@ -169,15 +171,26 @@ def plugin_options(build, folder, caches):
     return shlex.quote(",".join(options))
 
 
-def watch(guest, modes):
-    """Tells its progress. (ledgers, what else it says, whether it came to its end)"""
+class Progress:
+    """Of all guests together."""
+
+    def __init__(self, modes):
+        self.begun, self.modes = 0, len(modes)
+
+    def begins(self, mode):
+        self.begun += 1
+        say(f"counting, {self.begun} of {self.modes}: {mode}")
+
+
+def watch(guest, progress):
+    """(ledgers, what else it says, whether it came to its end)"""
     ledgers, rest, complete = [], [], False
     for line in guest.stdout:
         word, _, value = line.strip().removeprefix("trips: ").partition(" ")
         if not line.startswith("trips: "):
             rest.append(line)
         elif word == "now":
-            say(f"counting, {modes.index(value) + 1} of {len(modes)}: {value}")
+            progress.begins(value)
         elif word == "ledger":
             ledgers.append(json.loads(value))
         elif word == "complete":
@@ -185,19 +198,16 @@ def watch(guest, modes):
     return ledgers, rest, complete
 
 
-def run(build, settings, modes):
-    """(ledger, counts) of each mode."""
+def run_guest(build, settings, modes, progress, guests):
+    """(ledger, counts) of each of these modes, in one guest, which is added to `guests` while it runs."""
     with tempfile.TemporaryDirectory(prefix="szc-trips.") as folder:
         limit = LIMIT + (settings.warm + settings.bytes) * len(modes) // SLOWEST
         argv = [LAB, "boot", "--initrd", pack(build, settings, modes, folder), "-t", str(limit), *EMULATED,
                 f"--qemu={REPEATED} -plugin {plugin_options(build, folder, settings.caches)}"]
-        say("starting the guest")
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, errors="replace", cwd=REPOSITORY) as guest:
-            # Whoever ends us ends the guest, and the folder goes as usual.
-            signal.signal(signal.SIGTERM, lambda *_: guest.terminate())
-            ledgers, rest, complete = watch(guest, modes)
-        said()
+            guests.append(guest)
+            ledgers, rest, complete = watch(guest, progress)
         if guest.returncode or not complete:
             raise Failure(f"the guest ended too soon (status {guest.returncode}):\n{''.join(rest[-20:])}")
         if not os.path.exists(f"{folder}/figures"):
@@ -206,7 +216,30 @@ def run(build, settings, modes):
             counts = [json.loads(line) for line in file]
     if len(counts) != len(modes) or len(ledgers) != len(modes):
         raise Failure(f"{len(modes)} modes ran, {len(ledgers)} left a ledger, and the emulator counted {len(counts)}")
-    sums = {ledger["sum"] for ledger in ledgers}
-    if len(sums) != 1:
-        raise Failure(f"the modes did not read the same payload: {sums}")
-    return list(zip(ledgers, counts))
+    return dict(zip(modes, zip(ledgers, counts)))
+
+
+def end(guests):
+    for guest in guests:
+        guest.terminate()
+
+
+def run(build, settings, modes):
+    """(ledger, counts) of each mode. An emulated guest takes one processor: so there are two, always with the same modes."""
+    progress, guests, found = Progress(modes), [], {}
+    # Whoever ends us ends the guests, and their folders go as usual.
+    signal.signal(signal.SIGTERM, lambda *_: end(guests))
+    say("starting the guests")
+    shares = [share for share in (modes[::2], modes[1::2]) if share]
+    with concurrent.futures.ThreadPoolExecutor(len(shares)) as pool:
+        try:
+            for part in [pool.submit(run_guest, build, settings, share, progress, guests) for share in shares]:
+                found.update(part.result())
+        except BaseException:
+            end(guests)
+            raise
+        finally:
+            said()
+    if len({ledger["sum"] for ledger, _ in found.values()}) != 1:
+        raise Failure("the modes did not read the same payload")
+    return [found[mode] for mode in modes]

@@ -99,8 +99,24 @@ static void cold_and_warm(void **state)
 	trips_store(&trips, TRIPS_USER, AREA, BYTES, LLC_STORE_CACHED);
 	trips_stop(&trips);
 	assert_int_equal(trips_warm(&trips.models[0]).read, 0);
-	assert_int_equal(trips_warm(&trips.models[0]).written, 0);
+	/* Not written yet, but owed. */
+	assert_int_equal(trips_warm(&trips.models[0]).written, BYTES);
 	assert_int_equal(trips_cold(&trips.models[0]).read, BYTES);
+	assert_int_equal(trips_cold(&trips.models[0]).written, BYTES);
+	trips_end(&trips);
+}
+
+static void debts_of_before_are_not_charged(void **state)
+{
+	struct trips trips;
+
+	(void)state;
+	announced(&trips);
+	trips_store(&trips, TRIPS_USER, AREA, BYTES, LLC_STORE_CACHED);
+	trips_run(&trips);
+	trips_store(&trips, TRIPS_USER, AREA, BYTES, LLC_STORE_CACHED);
+	trips_stop(&trips);
+	assert_int_equal(trips_warm(&trips.models[0]).written, 0);
 	assert_int_equal(trips_cold(&trips.models[0]).written, BYTES);
 	trips_end(&trips);
 }
@@ -123,6 +139,7 @@ int main(void)
 		cmocka_unit_test(counted_by_actor_and_place),
 		cmocka_unit_test(in_place_or_not),
 		cmocka_unit_test(cold_and_warm),
+		cmocka_unit_test(debts_of_before_are_not_charged),
 		cmocka_unit_test(too_many_caches),
 	};
 

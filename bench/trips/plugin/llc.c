@@ -270,6 +270,15 @@ void llc_empty(struct llc *llc)
 	memset(llc->past, 0, sizeof(llc->past));
 }
 
+uint64_t llc_owed(const struct llc *llc)
+{
+	uint64_t dirty = 0;
+
+	for (uint64_t i = 0; i < llc->sets * llc->shape.ways; i++)
+		dirty += llc->lines[i].dirty;
+	return dirty * llc->shape.line;
+}
+
 struct llc_bus llc_bus(const struct llc *llc)
 {
 	return llc->bus;

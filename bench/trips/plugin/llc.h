@@ -57,4 +57,6 @@ void llc_empty(struct llc *llc);
 
 /* Since the beginning. */
 struct llc_bus llc_bus(const struct llc *llc);
+/* Bytes that are changed and not yet written back. */
+uint64_t llc_owed(const struct llc *llc);
 #endif

@@ -84,6 +84,7 @@ void trips_run(struct trips *trips)
 		llc_empty(model->cold);
 		model->cold_before = llc_bus(model->cold);
 		model->warm_before = llc_bus(model->warm);
+		model->owed_before = llc_owed(model->warm);
 	}
 	trips->counting = true;
 }
@@ -91,8 +92,10 @@ void trips_run(struct trips *trips)
 void trips_stop(struct trips *trips)
 {
 	trips->counting = false;
-	for (unsigned i = 0; i < trips->nr_models; i++)
+	for (unsigned i = 0; i < trips->nr_models; i++) {
 		llc_clean(trips->models[i].cold);
+		trips->models[i].owed = llc_owed(trips->models[i].warm);
+	}
 }
 
 static bool is_cipher(enum trips_actor actor)
@@ -180,5 +183,9 @@ struct llc_bus trips_cold(const struct trips_model *model)
 
 struct llc_bus trips_warm(const struct trips_model *model)
 {
-	return since(llc_bus(model->warm), model->warm_before);
+	struct llc_bus bus = since(llc_bus(model->warm), model->warm_before);
+
+	/* Never below 0: what it no longer owes it has written, or a device has, over it. */
+	bus.written += model->owed - model->owed_before;
+	return bus;
 }

@@ -7,6 +7,8 @@
  * Places are pages of physical memory that a program has announced (kernel/szcnic_trips.h); all else is elsewhere. The
  * same stores and loads go through models of a last-level cache. Each model exists twice: one that is empty when counting
  * begins, and whose every changed line is written back at its end; one that has seen all since the program was watched.
+ * That one is charged for the changed lines that it has at the end, and not for those that it had at the beginning: what is
+ * counted is short beside a cache, and else it would matter more what the cache happened to hold than what was done.
  */
 #include "llc.h"
 
@@ -49,6 +51,7 @@ struct trips_model {
 	struct llc_shape shape;
 	struct llc *cold, *warm;
 	struct llc_bus cold_before, warm_before;
+	uint64_t owed_before, owed; /* by `warm`, when counting began and ended */
 };
 
 struct trips {
