@@ -124,10 +124,11 @@ set multiplot layout {count},1
 STYLE = """\
 set title ""
 set style data linespoints
+set offsets 0.1, 0.1, 0, 0
 set ylabel "bus bytes for each byte, warm"
 set yrange [0:*]
 set grid ytics lc rgb "#dddddd"
-set key outside right center
+set key outside right center vertical
 """
 PANEL = """\
 set xlabel "{label}"
