@@ -62,16 +62,39 @@ static void unlock(struct szc_rq *rq)
 		pthread_mutex_unlock(&rq->lock);
 }
 
-/* From the reserve into the ring, as long as fewer than `most` are in it. */
-static void fill(struct szc_rx *rx, struct szc_ifq *ifq, uint32_t most)
+/* The NIC and sockets would lack what they were promised. */
+static bool too_much(const struct szc_rx *rx, const struct szc_ifq *ifq)
 {
-	while (ifq->reserve && filled(ifq->rq) < most) {
-		struct szc_frag *frag = ifq->reserve;
+	return rx->refill.count - rx->refill.free_count > ifq->share;
+}
 
-		ifq->reserve = frag->next_free;
-		rx->refill.reserved--;
-		put(rx, ifq, frag);
-	}
+/* Whether the ring shall have one more. */
+static bool wanted(const struct szc_rx *rx, const struct szc_ifq *ifq, uint32_t in_ring)
+{
+	return in_ring < level(ifq) || (in_ring < ifq->rq->entries && too_much(rx, ifq));
+}
+
+static void give(struct szc_rx *rx, struct szc_ifq *ifq)
+{
+	struct szc_frag *frag = ifq->reserve;
+
+	ifq->reserve = frag->next_free;
+	rx->refill.reserved--;
+	put(rx, ifq, frag);
+}
+
+static void fill(struct szc_rx *rx, struct szc_ifq *ifq)
+{
+	while (ifq->reserve && wanted(rx, ifq, filled(ifq->rq)))
+		give(rx, ifq);
+}
+
+static void fill_all(struct szc_rx *rx, struct szc_ifq *ifq)
+{
+	lock(ifq->rq);
+	while (ifq->reserve && filled(ifq->rq) < ifq->rq->entries)
+		give(rx, ifq);
+	unlock(ifq->rq);
 }
 
 void szc_ifq_return(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *frag)
@@ -81,7 +104,7 @@ void szc_ifq_return(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_frag *fra
 
 	lock(ifq->rq);
 	in_ring = filled(ifq->rq);
-	room = in_ring < level(ifq);
+	room = wanted(rx, ifq, in_ring);
 	if (room)
 		put(rx, ifq, frag);
 	unlock(ifq->rq);
@@ -102,7 +125,7 @@ bool szc_ifq_settle(struct szc_rx *rx, struct szc_ifq *ifq)
 	/* Empty from full: the kernel may have found it so, and gone on with fresh buffers. */
 	if (ifq->was_full && !filled(ifq->rq) && ifq->level < entries)
 		ifq->level *= 2;
-	fill(rx, ifq, level(ifq));
+	fill(rx, ifq);
 	ifq->was_full = filled(ifq->rq) >= ifq->level;
 	unlock(ifq->rq);
 	return ifq->reserve && level(ifq) == entries;
@@ -111,13 +134,6 @@ bool szc_ifq_settle(struct szc_rx *rx, struct szc_ifq *ifq)
 void szc_ifq_hold_nothing(struct szc_ifq *ifq)
 {
 	ifq->level = ifq->rq->entries;
-}
-
-static void fill_all(struct szc_rx *rx, struct szc_ifq *ifq)
-{
-	lock(ifq->rq);
-	fill(rx, ifq, ifq->rq->entries);
-	unlock(ifq->rq);
 }
 
 void szc_ifq_flush(struct szc_rx *rx, struct szc_ifq *ifq)
@@ -164,8 +180,10 @@ int szc_ifq_add_area(struct szc_rx *rx, struct szc_ifq *ifq, size_t size)
 	area.len = size;
 	ctrl.add_area.area_ptr = (uint64_t)(uintptr_t)&area;
 	error = szc_ifq_ctrl(ifq, &ctrl);
-	if (!error)
+	if (!error) {
+		ifq->share += (uint32_t)(size / rx->options.buffer_size);
 		return 0;
+	}
 	atomic_store_explicit(&rq->area_count, number, memory_order_relaxed);
 	szc_area_unmap(&rq->areas[number]);
 	return error;

@@ -10,9 +10,11 @@
  * buffers that were not used yet, whenever it finds the ring empty. If all went into the ring at once, buffers would come
  * round as seldom as there are many in use, and their lines would have left the cache by then. So the ring is kept at a
  * level, and what is beyond it waits here: last returned, first reused. The level is twice as high once the kernel used it
- * up between two of our turns: so fresh buffers are touched a few times only. What waits here the kernel lacks if its free
- * list runs dry; it tells by an event, everything goes into the ring, and from then on no reserve is kept. Nor is one where
- * there is no such event, or where other engines live on the same queue, whose buffers a sleeper would withhold.
+ * up between two of our turns: so fresh buffers are touched a few times only. What waits here the kernel lacks, so it may
+ * be no more than connections could hold if they used up their quotas (budget.h): what the NIC and sockets were promised
+ * stays theirs. Should the kernel run dry all the same it tells by an event, everything goes into the ring, and from then on
+ * no reserve is kept. Nor is one where there is no such event, or where other engines live on the same queue, whose buffers
+ * a sleeper would withhold.
  *
  * What finds the ring full waits in the same place. It is bounded by the number of fragments: none is ever dropped.
  *
@@ -69,6 +71,7 @@ struct szc_ifq {
 
 	struct szc_frag *reserve; /* newest first */
 	uint32_t level;           /* entries that the ring is filled up to; all: no reserve is kept */
+	uint32_t share;           /* most buffers that connections and the reserve have together */
 	bool was_full;            /* up to the level, when we last looked */
 };
 

@@ -32,6 +32,15 @@ static uint32_t ring_entries(size_t buffers, uint32_t most)
 	return entries;
 }
 
+/* Of that many buffers, those that neither the NIC nor sockets were promised. */
+static uint32_t connections_share(const struct szc_rx *rx, size_t buffers)
+{
+	const struct szc_budget *b = &rx->budget;
+	size_t others = b->standing + szc_budget_promise(b) - (size_t)b->connections * b->quota;
+
+	return buffers > others ? (uint32_t)(buffers - others) : 0;
+}
+
 /* ---- one attempt */
 
 struct attempt {
@@ -129,6 +138,7 @@ static int attempt(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_registrati
 	ifq->level = rq->entries;
 	if (r->ifindex && r->events && rx->options.recycle == SZC_RECYCLE_NEWEST && LEVEL_FIRST < rq->entries)
 		ifq->level = LEVEL_FIRST;
+	ifq->share = connections_share(rx, a.area.len / r->buffer_size);
 	if (r->events)
 		rq->stats = (const struct szc_zcrx_stats *)(rq->memory.base + a.event.stats_offset);
 	/* Its number is in rq_area_token, and is 0: it is the registration's first. */

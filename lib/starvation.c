@@ -10,6 +10,7 @@
 enum {
 	RETRY_MS = 20,
 	GROW_MS = 1000,       /* after a failure */
+	ENOUGH = 64,          /* buffers: what a page pool takes at once */
 	AREA_LEAST = 2 << 20, /* the area grows by at least that, but for the last time */
 };
 
@@ -66,13 +67,14 @@ static bool grow(struct szc_rx *rx, struct szc_starvation *starvation, struct sz
 	return true;
 }
 
-/* What we keep in reserve is given up first. */
+/* What we keep in reserve is given up first, at once; it may be all that is needed. */
 static void help(struct szc_rx *rx, struct szc_starvation *starvation, struct szc_ifq *ifq)
 {
-	bool reserve = ifq->reserve;
+	unsigned reserved = rx->refill.reserved;
 
 	szc_ifq_hold_nothing(ifq);
-	if (!reserve && grow(rx, starvation, ifq))
+	szc_ifq_settle(rx, ifq);
+	if (reserved < ENOUGH && grow(rx, starvation, ifq))
 		starvation->retry_ms = 0;
 }
 

@@ -88,6 +88,8 @@ static void make_ring(struct ring *ring, uint32_t level)
 	ring->rq.entries = ENTRIES;
 	ring->ifq.rq = &ring->rq;
 	ring->ifq.level = level;
+	ring->ifq.share = FRAGS;
+	ring->rx.refill.count = FRAGS;
 	for (unsigned i = 0; i < FRAGS; i++)
 		ring->frags[i].off = i;
 }
@@ -147,6 +149,28 @@ static void a_ring_used_up_is_filled_higher(void **state)
 	assert_int_equal(in_ring(&ring), 2 * LEVEL);
 }
 
+/* What the NIC and sockets were promised is not held back. */
+static void the_reserve_has_a_limit(void **state)
+{
+	static struct ring ring;
+
+	(void)state;
+	make_ring(&ring, LEVEL);
+	/* All are out; so many may stay. */
+	ring.ifq.share = 10;
+	give_back(&ring, 0, 14);
+	assert_int_equal(in_ring(&ring), 14);
+	assert_int_equal(ring.rx.refill.reserved, 0);
+	give_back(&ring, 14, 1);
+	assert_int_equal(in_ring(&ring), 14);
+	assert_int_equal(ring.rx.refill.reserved, 1);
+	/* Connections take more: the reserve makes room for it. */
+	ring.ifq.share = 9;
+	szc_ifq_settle(&ring.rx, &ring.ifq);
+	assert_int_equal(in_ring(&ring), 15);
+	assert_int_equal(ring.rx.refill.reserved, 0);
+}
+
 static void a_shortage_ends_the_reserve(void **state)
 {
 	static struct ring ring;
@@ -200,10 +224,10 @@ static void what_finds_the_ring_full_waits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(places_lie_in_their_area),       cmocka_unit_test(other_places_end_the_program),
-		cmocka_unit_test(the_newest_is_filled_next),      cmocka_unit_test(a_ring_used_up_is_filled_higher),
-		cmocka_unit_test(a_shortage_ends_the_reserve),    cmocka_unit_test(nobody_withholds_what_others_need),
-		cmocka_unit_test(what_finds_the_ring_full_waits),
+		cmocka_unit_test(places_lie_in_their_area),          cmocka_unit_test(other_places_end_the_program),
+		cmocka_unit_test(the_newest_is_filled_next),         cmocka_unit_test(a_ring_used_up_is_filled_higher),
+		cmocka_unit_test(the_reserve_has_a_limit),           cmocka_unit_test(a_shortage_ends_the_reserve),
+		cmocka_unit_test(nobody_withholds_what_others_need), cmocka_unit_test(what_finds_the_ring_full_waits),
 	};
 
 	return cmocka_run_group_tests_name("ifq", tests, NULL, NULL);
