@@ -156,7 +156,7 @@ void hw_psp_rotate(struct hw_port *port, u8 generation)
 
 struct hw_psp_tx_key *hw_psp_tx_key_make(u8 version, __be32 spi, const u8 *key)
 {
-	struct hw_psp_tx_key *tx = kzalloc(sizeof(*tx), GFP_KERNEL);
+	struct hw_psp_tx_key *tx = kzalloc(sizeof(*tx), GFP_KERNEL_ACCOUNT);
 
 	if (!tx)
 		return NULL;
@@ -306,7 +306,7 @@ out:
 struct layout {
 	u32 hdr;		/* the PSP header, with what is optional in it */
 	u32 hdr_len;
-	u32 clear;		/* authenticated behind it, and not encrypted (the crypt offset) */
+	u32 clear;		/* authenticated behind it, and not encrypted */
 	u32 inner_len;		/* of TCP: clear and encrypted */
 	u8 version;
 	__be32 spi;
@@ -319,6 +319,7 @@ static bool lay_out(const struct hw_frame *frame, const struct hw_packet *packet
 	const struct iphdr *ip = (const void *)(frame->data + packet->l3_off);
 	const struct psphdr *hdr = (const void *)(udp + 1);
 	u32 len = ntohs(udp->len);
+	u32 offset, options;
 
 	if (packet->tuple.l3 == 4 && ip_fast_csum(ip, ip->ihl))
 		return false;
@@ -331,11 +332,16 @@ static bool lay_out(const struct hw_frame *frame, const struct hw_packet *packet
 	if (layout->hdr_len < sizeof(*hdr) || len < sizeof(*udp) + layout->hdr_len + PSP_TRL_SIZE)
 		return false;
 	layout->inner_len = len - sizeof(*udp) - layout->hdr_len - PSP_TRL_SIZE;
-	layout->clear = FIELD_GET(PSPHDR_CRYPT_OFFSET, hdr->crypt_offset) * 4;
+	/* The crypt offset counts from the end of the IV, and what is optional in the header is not encrypted. */
+	offset = FIELD_GET(PSPHDR_CRYPT_OFFSET, hdr->crypt_offset) * 4;
+	options = layout->hdr_len - sizeof(*hdr);
+	layout->clear = offset - options;
 	layout->version = FIELD_GET(PSPHDR_VERFL_VERSION, hdr->verfl);
 	layout->spi = hdr->spi;
 	if (!encrypts(layout->version))
 		layout->clear = layout->inner_len;
+	else if (offset < options)
+		return false;
 	return layout->clear <= layout->inner_len && FIELD_GET(PSPHDR_VERFL_ONE, hdr->verfl) &&
 	       hdr->nexthdr == IPPROTO_TCP;
 }
@@ -453,7 +459,8 @@ void hw_psp_exhaust(struct hw_port *port, u32 left)
 	unsigned long flags;
 
 	spin_lock_irqsave(&psp->lock, flags);
-	psp->last_spi = PSP_SPI_KEY_ID - min_t(u32, left, PSP_SPI_KEY_ID);
+	/* Never back: what was given out stays so. */
+	psp->last_spi = max_t(u32, psp->last_spi, PSP_SPI_KEY_ID - min_t(u32, left, PSP_SPI_KEY_ID));
 	spin_unlock_irqrestore(&psp->lock, flags);
 }
 

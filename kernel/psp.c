@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* PSP as the stack knows it (net/psp): a device for each port, SPIs and keys for sockets. The device does the work. */
 #include <linux/debugfs.h>
+#include <linux/ip.h>
+#include <net/ip.h>
 #include <net/psp.h>
 
 #include "szcnic.h"
@@ -90,16 +92,33 @@ static struct psp_dev_caps szcnic_psp_caps = {
 	.assoc_drv_spc = sizeof(struct hw_psp_tx_key *),
 };
 
-struct hw_psp_tx_key *szcnic_psp_tx_key(struct sk_buff *skb)
+/* The stack's IPv4 fragments belong to the socket, and have forgotten that its packets are to be sealed. */
+static bool lost_its_mark(const struct sk_buff *skb)
 {
-	struct hw_psp_tx_key *key;
+	struct psp_assoc *pas;
+	bool sealed;
+
+	if (!skb->sk || skb->protocol != htons(ETH_P_IP) || !ip_is_fragment(ip_hdr(skb)))
+		return false;
+	rcu_read_lock();
+	pas = psp_sk_get_assoc_rcu(skb->sk);
+	sealed = pas && pas->tx.spi;
+	rcu_read_unlock();
+	return sealed;
+}
+
+struct hw_psp_tx_key *szcnic_psp_tx_key(struct szcnic_port *port, struct sk_buff *skb)
+{
+	struct hw_psp_tx_key *key = NULL;
 	struct psp_assoc *pas;
 
 	if (likely(!skb->decrypted))
-		return NULL;
+		return lost_its_mark(skb) ? ERR_PTR(-ENOKEY) : NULL;
 	rcu_read_lock();
 	pas = psp_skb_get_assoc_rcu(skb);
-	key = pas ? READ_ONCE(*slot_of(pas)) : NULL;
+	/* What lies in another device's association is nothing of ours. */
+	if (pas && pas->dev_id == READ_ONCE(port->psp_dev_id))
+		key = READ_ONCE(*slot_of(pas));
 	if (!key || !hw_psp_tx_key_get(key))
 		key = ERR_PTR(-ENOKEY);
 	rcu_read_unlock();
@@ -155,6 +174,8 @@ void szcnic_psp_add(struct szcnic_port *port)
 	}
 	port->psd = psd;
 	WRITE_ONCE(port->psp_dev_id, psd->id);
+	if (IS_ERR_OR_NULL(port->debugfs))
+		return;
 	debugfs_create_file_unsafe("psp_spoil", 0200, port->debugfs, port, &spoil_fops);
 	debugfs_create_file_unsafe("psp_spis", 0200, port->debugfs, port, &spis_fops);
 }
@@ -164,6 +185,7 @@ void szcnic_psp_remove(struct szcnic_port *port)
 	if (!port->psd)
 		return;
 	hw_psp_enable(&port->hw, 0);
+	WRITE_ONCE(port->psp_dev_id, 0);	/* nobody's */
 	psp_dev_unregister(port->psd);
 	port->psd = NULL;
 }

@@ -188,7 +188,7 @@ struct szcnic_port {
 	struct timer_list watchdog;		/* lost interrupts */
 	struct szcnic_faults faults;
 	struct psp_dev *psd;			/* under RTNL; NULL: no PSP */
-	u16 psp_dev_id;				/* the stack's number of it, for what arrives */
+	u16 psp_dev_id;				/* the stack's number of it; 0: none */
 	int number;				/* unique among living ports: the folder in debugfs, bus-info */
 	struct dentry *debugfs;
 };
@@ -205,14 +205,14 @@ extern struct rtnl_link_ops szcnic_link_ops;
 void szcnic_psp_add(struct szcnic_port *port);
 void szcnic_psp_remove(struct szcnic_port *port);
 /* What the skb is to be sealed with, a reference; NULL: nothing; an error: it must not leave. */
-struct hw_psp_tx_key *szcnic_psp_tx_key(struct sk_buff *skb);
+struct hw_psp_tx_key *szcnic_psp_tx_key(struct szcnic_port *port, struct sk_buff *skb);
 /* Tells the stack under which key it came. False: it cannot be told, and must not have the packet. */
 bool szcnic_psp_mark(struct szcnic_port *port, struct sk_buff *skb, const struct hw_psp_mark *mark);
 #else
 static inline void szcnic_psp_add(struct szcnic_port *port) { }
 static inline void szcnic_psp_remove(struct szcnic_port *port) { }
 
-static inline struct hw_psp_tx_key *szcnic_psp_tx_key(struct sk_buff *skb)
+static inline struct hw_psp_tx_key *szcnic_psp_tx_key(struct szcnic_port *port, struct sk_buff *skb)
 {
 	return NULL;
 }

@@ -48,7 +48,7 @@ netdev_tx_t szcnic_start_xmit(struct sk_buff *skb, struct net_device *dev)
 		netif_txq_maybe_stop(queue, tx_avail(txq), 1, wake_threshold(txq));
 		return NETDEV_TX_BUSY;
 	}
-	psp = szcnic_psp_tx_key(skb);
+	psp = szcnic_psp_tx_key(port, skb);
 	if (IS_ERR(psp) || unlikely(!skb_frags_readable(skb))) {
 		if (!IS_ERR(psp))
 			hw_psp_tx_key_put(psp);
