@@ -26,11 +26,20 @@ KERNEL_OPTIONS = "console=ttyS0 panic=-1 oops=panic tsc=reliable fb_tunnels=none
 BOOT_LIMIT = 600  # the debug kernel on a machine with much else to do
 
 
+def age(path):
+    """Of a file that another run may be removing."""
+    try:
+        return os.path.getmtime(path)
+    except FileNotFoundError:
+        return 0
+
+
 def new_log():
     """A file for this run's kernel log; the oldest ones go."""
     folder = cache.folder("logs")
-    for old in sorted(glob.glob(os.path.join(folder, "*.log")), key=os.path.getmtime)[:-LOGS_KEPT]:
-        os.unlink(old)
+    for old in sorted(glob.glob(os.path.join(folder, "*.log")), key=age)[:-LOGS_KEPT]:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(old)
     return os.path.join(folder, time.strftime("%Y%m%d-%H%M%S-") + f"{os.getpid()}.log")
 
 
