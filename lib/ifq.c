@@ -83,12 +83,6 @@ static void give(struct szc_rx *rx, struct szc_ifq *ifq)
 	put(rx, ifq, frag);
 }
 
-static void fill(struct szc_rx *rx, struct szc_ifq *ifq)
-{
-	while (ifq->reserve && wanted(rx, ifq, filled(ifq->rq)))
-		give(rx, ifq);
-}
-
 static void fill_all(struct szc_rx *rx, struct szc_ifq *ifq)
 {
 	lock(ifq->rq);
@@ -125,7 +119,8 @@ bool szc_ifq_settle(struct szc_rx *rx, struct szc_ifq *ifq)
 	/* Empty from full: the kernel may have found it so, and gone on with fresh buffers. */
 	if (ifq->was_full && !filled(ifq->rq) && ifq->level < entries)
 		ifq->level *= 2;
-	fill(rx, ifq);
+	while (ifq->reserve && wanted(rx, ifq, filled(ifq->rq)))
+		give(rx, ifq);
 	ifq->was_full = filled(ifq->rq) >= ifq->level;
 	unlock(ifq->rq);
 	return ifq->reserve && level(ifq) == entries;

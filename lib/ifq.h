@@ -39,7 +39,10 @@ struct szc_zcrx_ctrl;
 struct szc_zcrx_rqe;
 struct szc_zcrx_stats;
 
-enum { SZC_AREAS_MAX = 64 };
+enum {
+	SZC_AREAS_MAX = 64,
+	SZC_POOL_TAKES = 64, /* buffers at once (PP_ALLOC_CACHE_REFILL, include/net/page_pool/types.h) */
+};
 
 /* What the engines on one queue have in common; the one that registered it owns it. */
 struct szc_rq {

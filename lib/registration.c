@@ -18,7 +18,6 @@ enum {
 	ENTRIES_FLUSHED = 4096, /* at most, where it is flushed before each sleep: more would only be memory */
 	HEADER_BYTES = 4096,    /* head and tail, with room for any machine's cache lines */
 	STATS_BYTES = 64,
-	LEVEL_FIRST = 64,  /* what a page pool takes at once (PP_ALLOC_CACHE_REFILL, include/net/page_pool/types.h) */
 	PATIENCE_MS = 500, /* how long a queue is waited for whose last owner just closed: the kernel takes its time */
 	NAP_MS = 10,
 };
@@ -136,8 +135,8 @@ static int attempt(struct szc_rx *rx, struct szc_ifq *ifq, struct szc_registrati
 	rq->entries = a.reg.rq_entries;
 	r->events = a.reg.event_desc;
 	ifq->level = rq->entries;
-	if (r->ifindex && r->events && rx->options.recycle == SZC_RECYCLE_NEWEST && LEVEL_FIRST < rq->entries)
-		ifq->level = LEVEL_FIRST;
+	if (r->ifindex && r->events && rx->options.recycle == SZC_RECYCLE_NEWEST && SZC_POOL_TAKES < rq->entries)
+		ifq->level = SZC_POOL_TAKES;
 	ifq->share = connections_share(rx, a.area.len / r->buffer_size);
 	if (r->events)
 		rq->stats = (const struct szc_zcrx_stats *)(rq->memory.base + a.event.stats_offset);

@@ -10,7 +10,6 @@
 enum {
 	RETRY_MS = 20,
 	GROW_MS = 1000,       /* after a failure */
-	ENOUGH = 64,          /* buffers: what a page pool takes at once */
 	AREA_LEAST = 2 << 20, /* the area grows by at least that, but for the last time */
 };
 
@@ -74,7 +73,7 @@ static void help(struct szc_rx *rx, struct szc_starvation *starvation, struct sz
 
 	szc_ifq_hold_nothing(ifq);
 	szc_ifq_settle(rx, ifq);
-	if (reserved < ENOUGH && grow(rx, starvation, ifq))
+	if (reserved < SZC_POOL_TAKES && grow(rx, starvation, ifq))
 		starvation->retry_ms = 0;
 }
 

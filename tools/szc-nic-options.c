@@ -382,9 +382,10 @@ void nic_options_parse_show(struct nic_options *options, int argc, char **argv)
 
 /* ------------------------------------------------------------------------------------------------ psp */
 
+const char *const nic_psp_versions[NIC_PSP_VERSIONS] = {"aes-gcm-128", "aes-gcm-256", "aes-gmac-128", "aes-gmac-256"};
+
 static uint32_t parse_versions(struct argp_state *state, const char *text)
 {
-	static const char *const names[] = {"aes-gcm-128", "aes-gcm-256", "aes-gmac-128", "aes-gmac-256"};
 	uint32_t set = 0;
 
 	if (!strcmp(text, "all"))
@@ -394,9 +395,10 @@ static uint32_t parse_versions(struct argp_state *state, const char *text)
 	while (*text) {
 		size_t length = strcspn(text, ","), i = 0;
 
-		while (i < 4 && (strlen(names[i]) != length || strncmp(names[i], text, length) != 0))
+		while (i < NIC_PSP_VERSIONS &&
+		       (strlen(nic_psp_versions[i]) != length || strncmp(nic_psp_versions[i], text, length) != 0))
 			i++;
-		if (i == 4)
+		if (i == NIC_PSP_VERSIONS)
 			argp_error(state, "'%.*s' is no version of PSP; see --help", (int)length, text);
 		set |= 1U << i;
 		text += length + (text[length] == ',');

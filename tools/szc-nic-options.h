@@ -11,6 +11,9 @@ enum {
 
 #define NIC_PSP_ALL UINT32_MAX /* that the device can do */
 
+enum { NIC_PSP_VERSIONS = 4 };
+extern const char *const nic_psp_versions[NIC_PSP_VERSIONS]; /* by bit, which is the protocol's number */
+
 /* "NAME" or "NAME@NETNS" */
 struct nic_place {
 	char ifname[16];

@@ -8,13 +8,6 @@
 #include "szc-nic-commands.h"
 #include "szc-nic-place.h"
 
-static const char *const versions[SZC_PSP_VERSIONS] = {
-	[SZC_PSP_AES_GCM_128] = "aes-gcm-128",
-	[SZC_PSP_AES_GCM_256] = "aes-gcm-256",
-	[SZC_PSP_AES_GMAC_128] = "aes-gmac-128",
-	[SZC_PSP_AES_GMAC_256] = "aes-gmac-256",
-};
-
 static const char *const counters[PSP_A_STATS_LAST + 1] = {
 	[PSP_A_STATS_KEY_ROTATIONS] = "rotations",
 	[PSP_A_STATS_STALE_EVENTS] = "stale associations",
@@ -44,9 +37,9 @@ static int refused(struct failure *failure, const struct szc_psp *psp, int error
 static void print_versions(const char *name, uint32_t set)
 {
 	printf("  %-18s", name);
-	for (unsigned i = 0; i < SZC_PSP_VERSIONS; i++)
+	for (unsigned i = 0; i < NIC_PSP_VERSIONS; i++)
 		if (set & 1U << i)
-			printf(" %s", versions[i]);
+			printf(" %s", nic_psp_versions[i]);
 	printf("%s\n", set ? "" : " none");
 }
 
@@ -67,9 +60,9 @@ static json_t *versions_json(uint32_t set)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < SZC_PSP_VERSIONS; i++)
+	for (unsigned i = 0; i < NIC_PSP_VERSIONS; i++)
 		if (set & 1U << i)
-			json_array_append_new(list, json_string(versions[i]));
+			json_array_append_new(list, json_string(nic_psp_versions[i]));
 	return list;
 }
 
