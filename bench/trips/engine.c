@@ -24,7 +24,6 @@ struct engine {
 	struct szc_tls_ctx *tls; /* NULL: none, or not ours */
 	take_view *take;
 	struct szc_trips before;
-	bool counting;
 	bool sealed; /* by PSP, once the other end's key was received */
 	struct seal seal;
 	/* An application that falls behind once: from then on more buffers are in use than are needed. */
@@ -164,8 +163,7 @@ static int say(struct engine *engine, struct szc_conn *conn)
 	struct iovec byte = {.iov_base = "!", .iov_len = 1};
 
 	szc_rx_trips(engine->rx, &engine->before);
-	engine->counting = true;
-	if (counting_begins(engine->receiver))
+	if (part_begins(engine->receiver))
 		return -1;
 	if (engine->take == take_into_a_copy)
 		return opener_say(szc_conn_user(conn));
@@ -215,7 +213,7 @@ static int on_data(struct engine *engine, struct szc_conn *conn, struct szc_view
 	int error = engine->take(receiver, conn, view);
 
 	done_with(engine, view);
-	if (!error && !engine->counting && warm_enough(receiver))
+	if (!error && part_over(receiver))
 		error = say(engine, conn);
 	if (!error && complete(receiver))
 		error = end(engine);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "options.h"
+#include "parts.h"
 #include "receiver.h"
 #include "settle.h"
 
@@ -166,7 +167,7 @@ static uint64_t decrypted_again(void)
 	return sum;
 }
 
-/* ---- the two parts */
+/* ---- the parts */
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -176,9 +177,9 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-bool warm_enough(const struct receiver *receiver)
+bool part_over(const struct receiver *receiver)
 {
-	return receiver->consumed.bytes >= receiver->arguments.warm;
+	return receiver->consumed.bytes >= receiver->asked && !complete(receiver);
 }
 
 bool complete(const struct receiver *receiver)
@@ -186,7 +187,7 @@ bool complete(const struct receiver *receiver)
 	return receiver->consumed.bytes >= receiver->arguments.warm + receiver->arguments.bytes;
 }
 
-int counting_begins(struct receiver *receiver)
+static int counting_begins(struct receiver *receiver)
 {
 	struct nic_counts counts;
 
@@ -201,6 +202,14 @@ int counting_begins(struct receiver *receiver)
 	receiver->cpu_before = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	szc_mark(SZC_MARK_RUN);
 	return 0;
+}
+
+int part_begins(struct receiver *receiver)
+{
+	bool last = receiver->asked == receiver->arguments.warm;
+
+	receiver->asked += receiver->arguments.bytes;
+	return last ? counting_begins(receiver) : 0;
 }
 
 int counting_ends(struct receiver *receiver)
@@ -297,6 +306,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "trips-receive: there is no mode %s\n", receiver.arguments.mode);
 		return 2;
 	}
+	receiver.asked = first_part(receiver.arguments.warm, receiver.arguments.bytes);
 	szc_mark(SZC_MARK_WATCH);
 	/* The emulator begins to look with what is executed anew. */
 	usleep(1000);

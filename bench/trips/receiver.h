@@ -3,8 +3,8 @@
  * The receiving end of bench/trip-count: one connection, one mode, one payload. What all modes share is here, so that
  * nothing but the mode differs.
  *
- * The payload comes in two parts. The first one warms everything up; then the receiver says a byte, and the second one,
- * of known length, is counted. So nothing is under way when counting begins, and nothing when it ends.
+ * The payload comes in parts (parts.h), and the last one is counted; those before it warm everything up. Nothing is under
+ * way when counting begins, and nothing when it ends.
  */
 #ifndef BENCH_TRIPS_RECEIVER_H
 #define BENCH_TRIPS_RECEIVER_H
@@ -27,12 +27,12 @@ struct arguments {
 	const char *ifname;
 	const char *cert, *key;
 	uint64_t queue, warm, bytes, area_size, buffer_size;
-	uint64_t hold;       /* of the first part, at once, once */
+	uint64_t hold;       /* of what warms up, at once, once */
 	bool unwatched;      /* no emulator looks on, and no NIC is counted */
 	const char *recycle; /* "newest" or "oldest" */
 };
 
-/* What was counted without an emulator, of the second part. */
+/* What was counted without an emulator, of the last part. */
 struct ledger {
 	uint64_t device;    /* payload the NIC wrote, by its own count */
 	uint64_t zero_copy; /* ... of it into the area */
@@ -46,6 +46,7 @@ struct ledger {
 struct receiver {
 	struct arguments arguments;
 	struct consumed consumed;
+	uint64_t asked; /* the payload that was asked for */
 	struct ledger ledger;
 	uint64_t device_before, zero_copy_before, again_before, elapsed_before, cpu_before;
 	char cipher[48];
@@ -80,11 +81,12 @@ receive_mode receive_recv, receive_openssl, receive_ktls, receive_ktls_nopad, re
 /* All of libcrypto's code. */
 void announce_cipher(void);
 
-bool warm_enough(const struct receiver *receiver);
+/* All that was asked for was delivered, and it is not all there is. */
+bool part_over(const struct receiver *receiver);
 bool complete(const struct receiver *receiver);
 
-/* Around the second part; the mode says its byte after the first. */
-int counting_begins(struct receiver *receiver);
+/* Between parts, before the mode says its byte; counting begins where the last one does. */
+int part_begins(struct receiver *receiver);
 int counting_ends(struct receiver *receiver);
 
 /* ---- inside.c: OpenSSL's large buffers lie in memory that can be announced. Before any other call of OpenSSL's. */

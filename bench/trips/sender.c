@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sending end of bench/trip-count: connects, sends the first part of the payload in messages of one size, waits for
- * the receiver's byte, sends the second part, and waits for the receiver to be done.
+ * The sending end of bench/trip-count: connects, and sends the payload in messages of one size, a part (parts.h) whenever
+ * the receiver asks for one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@
 #include <openssl/ssl.h>
 #include "bench/common.h"
 #include "options.h"
+#include "parts.h"
 #include "seal.h"
 #include "settle.h"
 
@@ -109,19 +111,26 @@ static bool wait_for_byte(struct sender *sender)
 	return recv(sender->fd, &byte, 1, 0) == 1;
 }
 
-static int send_both(struct sender *sender, const struct arguments *arguments)
+static int send_parts(struct sender *sender, const struct arguments *arguments)
 {
+	const uint64_t whole = arguments->warm + arguments->bytes;
+
 	if (!arguments->unwatched && settle())
 		return complain("settling");
 	if (dial(sender, arguments) || (arguments->tls && shake_hands(sender)) ||
-	    (arguments->psp && seal_socket(NULL, sender->fd)) || send_part(sender, arguments, arguments->warm))
+	    (arguments->psp && seal_socket(NULL, sender->fd)) ||
+	    send_part(sender, arguments, first_part(arguments->warm, arguments->bytes)))
 		return -1;
-	if (!wait_for_byte(sender)) {
-		fprintf(stderr, "trips-send: the receiver did not ask for the second part\n");
-		return -1;
+	while (sender->position < whole) {
+		if (!wait_for_byte(sender)) {
+			fprintf(stderr,
+				"trips-send: the receiver asked for no more than %" PRIu64 " bytes of %" PRIu64 "\n",
+				sender->position, whole);
+			return -1;
+		}
+		if (send_part(sender, arguments, arguments->bytes))
+			return -1;
 	}
-	if (send_part(sender, arguments, arguments->bytes))
-		return -1;
 	/* The receiver just ends when it has all. */
 	wait_for_byte(sender);
 	return 0;
@@ -130,7 +139,7 @@ static int send_both(struct sender *sender, const struct arguments *arguments)
 static int run(const struct arguments *arguments)
 {
 	struct sender sender = {.fd = -1, .message = calloc(1, arguments->message)};
-	int error = sender.message ? send_both(&sender, arguments) : complain("memory");
+	int error = sender.message ? send_parts(&sender, arguments) : complain("memory");
 
 	SSL_free(sender.ssl);
 	if (sender.fd >= 0)

@@ -85,11 +85,10 @@ static int way_wait(const struct way *way)
 	return 0;
 }
 
-/* Both parts, by a function that reads some: bytes, 0 if there is nothing now, or -1 after a message. */
+/* All parts, by a function that reads some: bytes, 0 if there is nothing now, or -1 after a message. */
 static int way_receive(struct way *way, ssize_t (*some)(struct way *way), int (*say)(struct way *way))
 {
 	struct receiver *receiver = way->receiver;
-	bool counting = false;
 
 	while (!complete(receiver)) {
 		ssize_t n = some(way);
@@ -97,11 +96,8 @@ static int way_receive(struct way *way, ssize_t (*some)(struct way *way), int (*
 		if (n < 0 || (!n && way_wait(way)))
 			return -1;
 		consume(&receiver->consumed, way->buffer, (size_t)n);
-		if (!counting && warm_enough(receiver)) {
-			counting = true;
-			if (counting_begins(receiver) || say(way))
-				return -1;
-		}
+		if (part_over(receiver) && (part_begins(receiver) || say(way)))
+			return -1;
 	}
 	return counting_ends(receiver);
 }
