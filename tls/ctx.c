@@ -95,6 +95,11 @@ static int install_keylog(SSL_CTX *ssl_ctx)
 	return 0;
 }
 
+struct szc_tls *szc_tls_ctx_bound(const SSL *ssl)
+{
+	return SSL_get_ex_data(ssl, ssl_index);
+}
+
 int szc_tls_ctx_bind(SSL *ssl, struct szc_tls *tls)
 {
 	return SSL_set_ex_data(ssl, ssl_index, tls) ? 0 : -ENOMEM;
@@ -277,6 +282,9 @@ static int build(struct szc_tls_ctx *ctx, const struct szc_tls_options *o)
 		if (ctx->alpn_len && o->role == SZC_TLS_SERVER)
 			SSL_CTX_set_alpn_select_cb(ctx->ssl_ctx, choose_alpn, ctx);
 	}
+	if (o->upgrade && szc_tls_upgrade_install(ctx->ssl_ctx, o->upgrade))
+		return fail(o, SZC_E_TLS_CONFIG, "the SSL_CTX uses TLS extension %u for something else",
+			    o->upgrade->extension);
 	return install_keylog(ctx->ssl_ctx);
 }
 
@@ -292,6 +300,8 @@ int szc_tls_ctx_open(struct szc_tls_ctx **out, const struct szc_tls_options *giv
 	memcpy(&o, given, given->size < sizeof(o) ? given->size : sizeof(o));
 	if (o.error && o.error_size)
 		o.error[0] = '\0';
+	if (o.upgrade && o.upgrade->size < sizeof(*o.upgrade))
+		return fail(&o, SZC_E_OPTION, "options->upgrade is of another version of this library");
 	if (o.role != SZC_TLS_SERVER && o.role != SZC_TLS_CLIENT)
 		return fail(&o, SZC_E_OPTION, "options->role is neither SZC_TLS_SERVER nor SZC_TLS_CLIENT");
 	ctx = calloc(1, sizeof(*ctx));

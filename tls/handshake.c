@@ -202,6 +202,27 @@ static int check_resumed(struct szc_conn *conn, struct szc_tls *tls)
 			     X509_verify_cert_error_string(verdict));
 }
 
+int szc_tls_carry(struct szc_conn *conn, struct szc_tls *tls)
+{
+	int error = choose_sending(conn, tls);
+
+	if (!error)
+		szc_layer_ready(conn);
+	return error;
+}
+
+static int offer_upgrade(struct szc_conn *conn, struct szc_tls *tls)
+{
+	const char *label = tls->ctx->options.upgrade->exporter;
+	uint8_t secret[SZC_UPGRADE_SECRET];
+	int error = SZC_E_TLS_HANDSHAKE;
+
+	if (SSL_export_keying_material(tls->ssl, secret, sizeof(secret), label, strlen(label), NULL, 0, 0) == 1)
+		error = szc_tls_upgrade_begin(conn, tls, secret);
+	OPENSSL_cleanse(secret, sizeof(secret));
+	return error;
+}
+
 static int hand_over(struct szc_conn *conn, struct szc_tls *tls, uint64_t tickets)
 {
 	int error;
@@ -221,12 +242,13 @@ static int hand_over(struct szc_conn *conn, struct szc_tls *tls, uint64_t ticket
 	error = check_resumed(conn, tls);
 	if (error)
 		return error;
+	if (tls->upgrade)
+		error = offer_upgrade(conn, tls);
 	if (!szc_tls_is_client(tls))
 		szc_tls_drop_ssl(tls);
-	error = choose_sending(conn, tls);
-	if (!error)
-		szc_layer_ready(conn);
-	return error;
+	if (error || tls->upgrade)
+		return error;
+	return szc_tls_carry(conn, tls);
 }
 
 /* ---- steps */

@@ -66,7 +66,7 @@ static int count_record(struct szc_conn *conn, struct szc_tls *tls, const struct
 
 /* What was opened lies behind the header in the connection's input. Consumes all of it. */
 static int dispatch(struct szc_conn *conn, struct szc_tls *tls, const struct szc_record *record,
-		    const struct szc_opened *opened, const struct szc_span *body)
+		    const struct szc_opened *opened, const struct szc_span *body, size_t behind)
 {
 	struct szc_span content = szc_span_part(body, 0, opened->length);
 	int result;
@@ -76,6 +76,11 @@ static int dispatch(struct szc_conn *conn, struct szc_tls *tls, const struct szc
 				     "a record of type %d inside a handshake message", opened->type);
 	switch (opened->type) {
 	case SZC_CONTENT_APPLICATION:
+		if (tls->upgrading) {
+			result = szc_tls_upgrade_message(conn, tls, &content, behind);
+			result = result ? result : SZC_LAYER_PROGRESS;
+			break;
+		}
 		szc_layer_drop(conn, SZC_RECORD_HEADER);
 		result = szc_layer_deliver(conn, opened->length);
 		if (result)
@@ -107,7 +112,7 @@ static int refuse_open(struct szc_conn *conn, struct szc_tls *tls, int error, ui
 /* A key near its limit: ask the peer for the next one while there is time. */
 static int mind_key_limit(struct szc_conn *conn, struct szc_tls *tls)
 {
-	if (tls->rx.seq < tls->key_records || tls->update_asked || tls->closed)
+	if (tls->rx.seq < tls->key_records || tls->update_asked || tls->closed || tls->upgrading)
 		return 0;
 	tls->update_asked = true;
 	return szc_tls_send_key_update(conn, tls, true);
@@ -121,6 +126,7 @@ int szc_tls_receive(struct szc_conn *conn, struct szc_tls *tls)
 	const struct iovec *iov;
 	struct szc_span body;
 	uint8_t alert = 0;
+	bool payload;
 	int iovcnt, result;
 	size_t avail = szc_layer_peek(conn, &iov, &iovcnt);
 
@@ -139,11 +145,14 @@ int szc_tls_receive(struct szc_conn *conn, struct szc_tls *tls)
 	if (result)
 		return refuse_open(conn, tls, result, opened.alert);
 	trips->records++;
-	trips->bytes_opened += opened.type == SZC_CONTENT_APPLICATION ? opened.length : 0;
-	if (!tls->bounce && opened.type == SZC_CONTENT_APPLICATION)
+	payload = opened.type == SZC_CONTENT_APPLICATION && !tls->upgrading;
+	trips->bytes_opened += payload ? opened.length : 0;
+	trips->bytes_handshake += tls->upgrading ? SZC_RECORD_HEADER + record.length : 0;
+	if (!tls->bounce && payload)
 		trips->bytes_opened_in_place += opened.length;
 	result = count_record(conn, tls, &opened);
 	if (!result)
 		result = mind_key_limit(conn, tls);
-	return result ? result : dispatch(conn, tls, &record, &opened, &body);
+	return result ? result
+		      : dispatch(conn, tls, &record, &opened, &body, avail - SZC_RECORD_HEADER - record.length);
 }

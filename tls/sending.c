@@ -24,7 +24,7 @@ static int seal_queue(struct szc_conn *conn, struct szc_tls *tls, uint8_t type, 
 	return 0;
 }
 
-/* An alert or handshake message. */
+/* An alert, a handshake message, or one of an upgrade. */
 static int send_message(struct szc_conn *conn, struct szc_tls *tls, uint8_t type, const uint8_t *data, size_t len)
 {
 	struct iovec iov = {(void *)data, len};
@@ -53,6 +53,16 @@ static int send_alert(struct szc_conn *conn, struct szc_tls *tls, uint8_t level,
 	return 0;
 }
 
+int szc_tls_send_content(struct szc_conn *conn, struct szc_tls *tls, const uint8_t *data, size_t len)
+{
+	return send_message(conn, tls, SZC_CONTENT_APPLICATION, data, len);
+}
+
+void szc_tls_alert(struct szc_conn *conn, struct szc_tls *tls, uint8_t alert)
+{
+	send_alert(conn, tls, SZC_ALERT_FATAL, alert);
+}
+
 int szc_tls_fatal(struct szc_conn *conn, struct szc_tls *tls, uint8_t alert, int error, const char *format, ...)
 {
 	char text[240];
@@ -61,16 +71,18 @@ int szc_tls_fatal(struct szc_conn *conn, struct szc_tls *tls, uint8_t alert, int
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	/* If even the alert cannot be queued the connection just ends: the reason to end it stays the one to report. */
-	send_alert(conn, tls, SZC_ALERT_FATAL, alert);
+	szc_tls_alert(conn, tls, alert);
 	return szc_layer_fail(conn, error, "%s", text);
 }
 
 int szc_tls_shutdown(struct szc_conn *conn, void *state)
 {
 	struct szc_tls *tls = state;
-	int error = send_alert(conn, tls, SZC_ALERT_WARNING, SZC_ALERT_CLOSE_NOTIFY);
+	int error;
 
+	if (tls->taken)
+		return tls->ctx->options.upgrade->layer->shutdown(conn, tls->upgrade);
+	error = send_alert(conn, tls, SZC_ALERT_WARNING, SZC_ALERT_CLOSE_NOTIFY);
 	tls->closed = true;
 	tls->answer_due = false;
 	return error;
@@ -176,6 +188,8 @@ ssize_t szc_tls_send(struct szc_conn *conn, void *state, const struct iovec *iov
 	ssize_t taken = 0;
 	int i, error;
 
+	if (tls->taken)
+		return tls->ctx->options.upgrade->layer->send(conn, tls->upgrade, iov, iovcnt, room);
 	for (i = 0; i < iovcnt; i++)
 		left.len += iov[i].iov_len;
 	if (left.len > room)

@@ -18,9 +18,12 @@ static int tls_input(struct szc_conn *conn, void *state)
 {
 	struct szc_tls *tls = state;
 
+	if (tls->taken)
+		return tls->ctx->options.upgrade->layer->input(conn, tls->upgrade);
 	if (!tls->handed_over)
 		return szc_tls_handshake_input(conn, tls);
-	if (tls->answer_due && !szc_conn_unsent(conn)) {
+	/* Behind the last message of an upgrade nothing may follow. */
+	if (tls->answer_due && !tls->upgrading && !szc_conn_unsent(conn)) {
 		int error = szc_tls_send_key_update(conn, tls, false);
 
 		if (error)
@@ -33,6 +36,8 @@ static int tls_fin(struct szc_conn *conn, void *state)
 {
 	struct szc_tls *tls = state;
 
+	if (tls->taken)
+		return tls->ctx->options.upgrade->layer->fin(conn, tls->upgrade);
 	if (!tls->handed_over)
 		return szc_layer_fail(conn, SZC_E_CLOSED, "the peer closed the connection during the handshake");
 	return szc_layer_fail(conn, SZC_E_TRUNCATED,
@@ -61,6 +66,8 @@ static void tls_free(void *state)
 {
 	struct szc_tls *tls = state;
 
+	if (tls->upgrade)
+		tls->ctx->options.upgrade->layer->free(tls->upgrade);
 	szc_tls_drop_ssl(tls);
 	szc_protect_drop(&tls->rx);
 	szc_protect_drop(&tls->tx);
@@ -191,6 +198,10 @@ int szc_tls_attach(struct szc_conn *conn, struct szc_tls_ctx *ctx, const struct 
 	szc_tls_ctx_ref(ctx);
 	tls->ssl = SSL_new(ctx->ssl_ctx);
 	error = tls->ssl ? set_up_ssl(tls, peer) : -ENOMEM;
+	if (!error && ctx->options.upgrade) {
+		tls->upgrade = ctx->options.upgrade->open(conn, ctx->options.upgrade->config, szc_tls_is_client(tls));
+		error = tls->upgrade ? 0 : -ENOMEM;
+	}
 	if (!error && ctx->options.copy_first) {
 		tls->bounce = malloc(SZC_RECORD_CIPHER_MAX);
 		error = tls->bounce ? 0 : -ENOMEM;
@@ -269,6 +280,8 @@ const char *szc_tls_sending(const struct szc_conn *conn)
 
 	if (!tls)
 		return NULL;
+	if (tls->taken)
+		return tls->ctx->options.upgrade->layer->name;
 	return tls->ktls ? "ktls" : "user";
 }
 
@@ -276,7 +289,7 @@ int szc_tls_key_update(struct szc_conn *conn, bool request)
 {
 	struct szc_tls *tls = szc_layer_state(conn, &szc_tls_layer);
 
-	if (!tls || !tls->handed_over || tls->closed || szc_conn_error(conn))
+	if (!tls || !tls->handed_over || tls->upgrading || tls->taken || tls->closed || szc_conn_error(conn))
 		return SZC_E_STATE;
 	if (tls->ktls && !szc_ktls_can_rekey())
 		return -EOPNOTSUPP;

@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 #include <szc/layer.h>
 #include <szc/tls.h>
+#include <szc/upgrade.h>
 #include "ctx.h"
 #include "record.h"
 
@@ -52,6 +53,12 @@ struct szc_tls {
 	size_t message_cap;
 	uint8_t *bounce; /* copy_first: where records are opened */
 
+	void *upgrade;                                /* its state; NULL: none is configured */
+	uint8_t extension[SZC_UPGRADE_EXTENSION_MAX]; /* what we say about it in the handshake */
+	size_t extension_len;
+	bool upgrading; /* handed over, and not yet agreed who carries the payload */
+	bool taken;     /* the upgrade does */
+
 	X509 *peer;
 	SSL_SESSION *session;
 	char *server_name;
@@ -68,12 +75,21 @@ static inline bool szc_tls_is_client(const struct szc_tls *tls)
 }
 
 /* handshake.c */
+/* TLS carries the payload: who seals is chosen, and the connection is ready. */
+int szc_tls_carry(struct szc_conn *conn, struct szc_tls *tls);
 int szc_tls_handshake_start(struct szc_conn *conn, struct szc_tls *tls);
 /* One record of the handshake. An enum szc_layer_input or an error. */
 int szc_tls_handshake_input(struct szc_conn *conn, struct szc_tls *tls);
 
 /* receive.c: one protected record. */
 int szc_tls_receive(struct szc_conn *conn, struct szc_tls *tls);
+
+/* upgrade.c */
+/* The handshake with that SSL_CTX speaks of it. 0 or SZC_E_TLS_CONFIG. */
+int szc_tls_upgrade_install(SSL_CTX *ssl_ctx, const struct szc_tls_upgrade *upgrade);
+int szc_tls_upgrade_begin(struct szc_conn *conn, struct szc_tls *tls, const uint8_t *secret);
+/* The content of a record before it was agreed who carries the payload; consumes nothing. 0 or an error. */
+int szc_tls_upgrade_message(struct szc_conn *conn, struct szc_tls *tls, const struct szc_span *content, size_t behind);
 
 /* posthandshake.c: content of one handshake record, decrypted; consumes nothing of the connection's input. */
 int szc_tls_post_handshake(struct szc_conn *conn, struct szc_tls *tls, const struct szc_span *content);
@@ -83,6 +99,10 @@ ssize_t szc_tls_send(struct szc_conn *conn, void *state, const struct iovec *iov
 int szc_tls_shutdown(struct szc_conn *conn, void *state);
 int szc_tls_sent(struct szc_conn *conn, void *state);
 int szc_tls_send_key_update(struct szc_conn *conn, struct szc_tls *tls, bool request);
+/* Content of application data that is no payload. */
+int szc_tls_send_content(struct szc_conn *conn, struct szc_tls *tls, const uint8_t *data, size_t len);
+/* A fatal one. That it cannot be queued is no matter: the connection ends for a reason of its own. */
+void szc_tls_alert(struct szc_conn *conn, struct szc_tls *tls, uint8_t alert);
 /* Tells the peer, and returns `error` with its sentence. The connection is dead after it. */
 int szc_tls_fatal(struct szc_conn *conn, struct szc_tls *tls, uint8_t alert, int error, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));

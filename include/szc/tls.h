@@ -20,6 +20,7 @@ extern "C" {
 #endif
 
 struct szc_tls_ctx;
+struct szc_tls_upgrade;
 
 enum szc_tls_role { SZC_TLS_SERVER = 1, SZC_TLS_CLIENT };
 
@@ -67,6 +68,12 @@ struct szc_tls_options {
 
 	char *error; /* where a failed szc_tls_ctx_open() writes its sentence; may be NULL */
 	size_t error_size;
+
+	/*
+	 * What may take over after the handshake where both ends can (szc/psp.h); it must outlive connections and
+	 * configuration. Of your own SSL_CTX it takes one extension. NULL: TLS carries everything.
+	 */
+	const struct szc_tls_upgrade *upgrade;
 };
 
 /*
@@ -107,7 +114,7 @@ SZC_API const char *szc_tls_server_name(const struct szc_conn *conn);
 SZC_API SSL_SESSION *szc_tls_session(const struct szc_conn *conn);
 /* Whether this handshake resumed an earlier session. */
 SZC_API bool szc_tls_resumed(const struct szc_conn *conn);
-/* "user" or "ktls": who seals what we send. Static memory. */
+/* "user" or "ktls": who seals what we send; or the layer's name that took over ("psp"). Static memory. */
 SZC_API const char *szc_tls_sending(const struct szc_conn *conn);
 
 /*
