@@ -6,7 +6,7 @@ set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(DIRECTORY include/szc DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 # The static libraries need more of the machine than the shared ones, so they are an export of their own.
-foreach(library szc szc-tls)
+foreach(library szc szc-tls szc-psp)
 	install(TARGETS ${library} EXPORT szc-targets)
 	install(TARGETS ${library}_static EXPORT szc-static-targets)
 endforeach()
@@ -23,7 +23,7 @@ install(FILES ${PROJECT_BINARY_DIR}/szc-config.cmake ${PROJECT_BINARY_DIR}/szc-c
 # Relative to the file itself: `cmake --install --prefix` may choose another prefix than the one configured.
 file(RELATIVE_PATH pc_to_prefix /${pkgconfig_dir} /)
 string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
-foreach(name szc szc-tls)
+foreach(name szc szc-tls szc-psp)
 	configure_file(cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
 	install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${pkgconfig_dir})
 endforeach()

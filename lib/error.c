@@ -30,6 +30,12 @@ static const struct {
 	{SZC_E_TLS_FLOOD, "the peer sent more empty records, key updates or tickets than allowed"},
 	{SZC_E_TLS_KEY_LIMIT, "a key protected as many records as it may, and no new one came"},
 	{SZC_E_TLS_CONFIG, "a certificate, key or trust file could not be used"},
+	{SZC_E_PSP_DEVICE, "the connection goes through no device that does PSP"},
+	{SZC_E_PSP_VERSION, "no version of PSP that encrypts is enabled, or known to both ends"},
+	{SZC_E_PSP_LIMIT, "the device has no PSP association left"},
+	{SZC_E_PSP_SOCKET, "the socket has what excludes PSP: a TLS of the kernel's, or PSP already"},
+	{SZC_E_PSP_PEER, "the peer knows no PSP, or cannot do it now"},
+	{SZC_E_PSP_MESSAGE, "what the peer said in the upgrade, or under PSP, breaks the protocol"},
 };
 
 const char *szc_strerror(int error)

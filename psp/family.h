@@ -12,21 +12,13 @@
 #define SZC_PSP_FAMILY_H
 
 #include <stdint.h>
+#include <szc/psp.h>
 #include "lib/nic/netlink.h"
 #include "psp/uapi.h"
 
 enum {
 	SZC_PSP_KEY_MAX = 32,
 	SZC_PSP_DEVICES_MAX = 64, /* more of them are not told */
-};
-
-/* The bits of versions, and their numbers (enum psp_version of the kernel). */
-enum szc_psp_version {
-	SZC_PSP_AES_GCM_128,
-	SZC_PSP_AES_GCM_256,
-	SZC_PSP_AES_GMAC_128,
-	SZC_PSP_AES_GMAC_256,
-	SZC_PSP_VERSIONS,
 };
 
 struct szc_psp {

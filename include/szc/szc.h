@@ -59,6 +59,12 @@ enum szc_error {
 	SZC_E_TLS_FLOOD = -10016,     /* more empty records, key updates or post-handshake bytes than allowed */
 	SZC_E_TLS_KEY_LIMIT = -10017, /* a key reached the limit of records it may protect, and no update came */
 	SZC_E_TLS_CONFIG = -10018,    /* certificate, key or trust file could not be used; the detail says which */
+	SZC_E_PSP_DEVICE = -10019,    /* the connection goes through no device that does PSP */
+	SZC_E_PSP_VERSION = -10020,   /* no version of PSP that encrypts is enabled, or known to both ends */
+	SZC_E_PSP_LIMIT = -10021,     /* the device has no association left */
+	SZC_E_PSP_SOCKET = -10022,    /* the socket has what excludes PSP: a kernel TLS, or PSP already */
+	SZC_E_PSP_PEER = -10023,      /* the peer knows no PSP, or cannot now */
+	SZC_E_PSP_MESSAGE = -10024,   /* what the peer says in the upgrade, or under PSP, breaks the protocol */
 };
 
 /*

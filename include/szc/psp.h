@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PSP for connections of the engine: the NIC decrypts, and what it writes into the area is plaintext already (PSP
+ * Architecture Specification; Linux 6.18).
+ *
+ * It begins as TLS 1.3. In the handshake both ends say that they can; then each makes a key for its NIC and tells it to the
+ * other inside TLS, and the connection goes on under PSP, on the same engine, with the same views and ledger. Where one end
+ * cannot, TLS carries the payload as if nothing had been asked: never is anything sent in clear. docs: szc_psp(7).
+ *
+ * Sockets have TCP timestamps (the kernel's default), or there is no PSP: it has no protection from replay of its own but
+ * TCP's. A key is good until its NIC's key was rotated twice; a connection that lives longer than that falls silent.
+ *
+ * Conventions, errors, ownership and threads: see szc.h.
+ */
+#ifndef SZC_PSP_H
+#define SZC_PSP_H
+
+#include <szc/rx.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct szc_psp_ctx;
+struct szc_tls_upgrade;
+
+/* The specification's numbers, and the kernel's (enum psp_version). GMAC authenticates, and encrypts nothing. */
+enum szc_psp_version {
+	SZC_PSP_AES_GCM_128,
+	SZC_PSP_AES_GCM_256,
+	SZC_PSP_AES_GMAC_128,
+	SZC_PSP_AES_GMAC_256,
+	SZC_PSP_VERSIONS,
+};
+
+enum szc_psp_policy {
+	SZC_PSP_AUTO,    /* PSP where both ends can, else TLS; szc_psp_why_not() tells why */
+	SZC_PSP_REQUIRE, /* PSP, or the connection ends with SZC_E_PSP_... */
+};
+
+struct szc_psp_options {
+	size_t size;
+	enum szc_psp_policy policy; /* default AUTO */
+	bool gcm_256_only; /* not AES-GCM-128, where the peer would have it; else the stronger one that both have */
+	/* Versions that a NIC could do and that nobody enabled are enabled, at the first connection that needs them. Needs
+	 * CAP_NET_ADMIN; without it, it is as if not asked. */
+	bool enable;
+	char *error; /* where a failed szc_psp_ctx_open() writes its sentence; may be NULL */
+	size_t error_size;
+};
+
+/*
+ * A configuration for many connections, from any number of engines and threads, of the network namespace it is opened in.
+ * NULL options: all defaults. Errors: SZC_E_OPTION, -ENOMEM; with SZC_PSP_REQUIRE also SZC_E_PSP_DEVICE if the kernel has no
+ * PSP.
+ */
+SZC_API int szc_psp_ctx_open(struct szc_psp_ctx **ctx, const struct szc_psp_options *options);
+/* After the last connection that uses it was closed. NULL is ignored. */
+SZC_API void szc_psp_ctx_close(struct szc_psp_ctx *ctx);
+
+/* For szc_tls_options.upgrade. Lives as long as the configuration. */
+SZC_API const struct szc_tls_upgrade *szc_psp_upgrade(const struct szc_psp_ctx *ctx);
+
+/* ---- after SZC_EV_READY */
+
+/* "AES-GCM-128" or "AES-GCM-256" if PSP carries this connection, else NULL. Static memory. */
+SZC_API const char *szc_psp_cipher(const struct szc_conn *conn);
+/* Why PSP does not, as a sentence; NULL if it does, or if it was not configured. Lives as long as the connection. */
+SZC_API const char *szc_psp_why_not(const struct szc_conn *conn);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* A configuration, and what connections ask the kernel through it. */
+#ifndef SZC_PSP_CTX_H
+#define SZC_PSP_CTX_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <szc/psp.h>
+#include <szc/upgrade.h>
+#include "psp/family.h"
+
+struct szc_psp_ctx {
+	struct szc_psp_options options;
+	struct szc_tls_upgrade upgrade;
+	pthread_mutex_t lock; /* of the session with the kernel, which is one for all threads */
+	struct szc_psp psp;
+	bool has_family; /* the kernel has PSP */
+};
+
+/* What can be had for a connection, and where. */
+struct szc_psp_place {
+	uint32_t device;
+	uint32_t versions; /* that encrypt, are enabled, and wanted: bit by bit */
+};
+
+/* 0, SZC_E_PSP_DEVICE, SZC_E_PSP_VERSION, or another error of the kernel's. Any thread, as below. */
+int szc_psp_ctx_place(struct szc_psp_ctx *ctx, int fd, struct szc_psp_place *place);
+/* 0; SZC_E_PSP_LIMIT, SZC_E_PSP_SOCKET, SZC_E_PSP_VERSION; or another error. */
+int szc_psp_ctx_receive_key(struct szc_psp_ctx *ctx, int fd, const struct szc_psp_place *place,
+			    enum szc_psp_version version, struct szc_psp_key *key);
+/* 0; SZC_E_PSP_MESSAGE: something in clear came behind the last message; or as above. */
+int szc_psp_ctx_send_key(struct szc_psp_ctx *ctx, int fd, const struct szc_psp_place *place,
+			 enum szc_psp_version version, const struct szc_psp_key *key);
+
+#endif
