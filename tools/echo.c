@@ -217,7 +217,7 @@ static void settle(struct echoer *echoer, struct echoed *echoed)
 
 	stopwatch_stop(&echoed->watch);
 	stopwatch_stop(&echoer->summary.watch);
-	summary_note(&echoer->summary, echoed->conn);
+	summary_note(&echoer->summary, echoed->conn, echoed->bytes);
 	echoer->summary.failed += !echoed->complete;
 	if (echoer->options->once) {
 		if (!echoer->failure.exit_code)

@@ -67,6 +67,24 @@ static int open_on_queue(struct engine *engine, const struct options *options, s
 	return 0;
 }
 
+/* 0 or an exit code. */
+static int open_psp(struct engine *engine, const struct options *options, struct failure *failure)
+{
+	char sentence[512] = "";
+	struct szc_psp_options psp_options = {
+		.size = sizeof(psp_options),
+		.policy = options->psp == PSP_REQUIRE ? SZC_PSP_REQUIRE : SZC_PSP_AUTO,
+		.error = sentence,
+		.error_size = sizeof(sentence),
+	};
+	int error;
+
+	if (options->psp == PSP_OFF)
+		return 0;
+	error = szc_psp_ctx_open(&engine->psp, &psp_options);
+	return error ? failure_set_szc(failure, error, "cannot set up PSP", sentence) : 0;
+}
+
 int engine_open(struct engine *engine, enum szc_tls_role role, const struct options *options, struct failure *failure)
 {
 	char sentence[512] = "";
@@ -87,6 +105,9 @@ int engine_open(struct engine *engine, enum szc_tls_role role, const struct opti
 	};
 	int error;
 
+	if (open_psp(engine, options, failure))
+		return failure->exit_code;
+	tls_options.upgrade = engine->psp ? szc_psp_upgrade(engine->psp) : NULL;
 	error = szc_tls_ctx_open(&engine->tls, &tls_options);
 	if (error) {
 		engine->tls = NULL;
@@ -190,6 +211,7 @@ void engine_close(struct engine *engine)
 		fprintf(stderr, "zcrx-tls: %s: %s\n", szc_strerror(error), szc_rx_last_error(engine->rx));
 	steering_restore(&engine->steering);
 	szc_tls_ctx_close(engine->tls);
+	szc_psp_ctx_close(engine->psp);
 	*engine = (struct engine){0};
 }
 

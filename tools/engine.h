@@ -3,6 +3,7 @@
 #ifndef TOOLS_ENGINE_H
 #define TOOLS_ENGINE_H
 
+#include <szc/psp.h>
 #include <szc/tls.h>
 #include "failure.h"
 #include "options.h"
@@ -12,6 +13,7 @@
 struct engine {
 	struct szc_rx *rx;
 	struct szc_tls_ctx *tls;
+	struct szc_psp_ctx *psp;       /* NULL: not asked for */
 	struct szc_listener *listener; /* NULL: not listening (any more) */
 	struct steering steering;
 };

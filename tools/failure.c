@@ -28,12 +28,14 @@ static int kind_of(int error)
 	case SZC_E_TLS_VERIFY:
 	case SZC_E_TLS_CIPHER:
 	case SZC_E_TLS_ALERT:
+	case SZC_E_PSP_PEER:
 		return EXIT_TLS;
 	case SZC_E_TRUNCATED:
 	case SZC_E_TLS_RECORD:
 	case SZC_E_TLS_MAC:
 	case SZC_E_TLS_FLOOD:
 	case SZC_E_TLS_KEY_LIMIT:
+	case SZC_E_PSP_MESSAGE:
 		return EXIT_DATA;
 	case SZC_E_TLS_CONFIG:
 		return EXIT_FILE;

@@ -23,6 +23,7 @@ enum key {
 	KEY_CIPHERSUITES,
 	KEY_SENDING,
 	KEY_COPY_FIRST,
+	KEY_PSP,
 	KEY_BACKEND,
 	KEY_IFNAME,
 	KEY_QUEUE,
@@ -93,6 +94,10 @@ static const struct argp_option common_options[] = {
 	{"ciphersuites", KEY_CIPHERSUITES, "LIST", 0, "OpenSSL's names, joined by ':'", 3},
 	{"alpn", KEY_ALPN, "LIST", 0, "Application protocols, preferred first: h2,http/1.1", 3},
 	{"sending", KEY_SENDING, "HOW", 0, "Who seals what we send: auto, user or ktls", 3},
+	{"psp", KEY_PSP, "HOW", 0,
+	 "Whether the NICs decrypt (PSP): off (default); auto, where both ends can, else TLS carries all; or require. "
+	 "Versions are enabled by szc-nic psp",
+	 3},
 	{"copy-first", KEY_COPY_FIRST, NULL, 0,
 	 "Copy each record out of the area before it is opened: safe against other writers to the area, two copies dearer",
 	 3},
@@ -190,6 +195,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
 	static const char *const backends[] = {"auto", "copy", "epoll", "nodev", "zcrx", NULL};
 	static const char *const sendings[] = {"auto", "user", "ktls", NULL};
+	static const char *const psps[] = {"off", "auto", "require", NULL};
 	struct options *options = state->input;
 
 	switch (key) {
@@ -201,6 +207,9 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_SENDING:
 		options->sending = (enum szc_tls_sending)parse_choice(state, "sending", arg, sendings);
+		break;
+	case KEY_PSP:
+		options->psp = (enum options_psp)parse_choice(state, "psp", arg, psps);
 		break;
 	case KEY_COPY_FIRST:
 		options->copy_first = true;

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <szc/tls.h>
 
+enum options_psp { PSP_OFF, PSP_AUTO, PSP_REQUIRE };
+
 struct options {
 	const char *listen;      /* recv, echo: ADDR:PORT */
 	const char *connect;     /* send: HOST:PORT */
@@ -25,6 +27,7 @@ struct options {
 	bool queue_given;
 	enum szc_backend backend;
 	enum szc_tls_sending sending;
+	enum options_psp psp;
 	size_t area_size;
 	size_t area_max;
 	size_t buffer_size;

@@ -198,7 +198,7 @@ static void settle(struct receiver *receiver, struct reception *reception)
 	if (!reception->committed)
 		stopwatch_stop(&reception->watch);
 	stopwatch_stop(&summary->watch);
-	summary_note(summary, reception->conn);
+	summary_note(summary, reception->conn, reception->bytes);
 	if (!reception->committed)
 		summary->failed++;
 	if (receiver->options->once) {

@@ -291,7 +291,7 @@ int send_file(const struct options *options)
 	}
 	stopwatch_stop(&sender.summary.watch);
 	if (sender.conn) {
-		summary_note(&sender.summary, sender.conn);
+		summary_note(&sender.summary, sender.conn, sender.summary.bytes);
 		szc_conn_close(sender.conn);
 	}
 	if (sender.failure.exit_code)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <szc/psp.h>
 #include <szc/tls.h>
 #include "progress.h"
 #include "summary.h"
@@ -57,8 +58,13 @@ static void note(char *to, size_t size, const char *text)
 		snprintf(to, size, "%s", text);
 }
 
-void summary_note(struct summary *summary, const struct szc_conn *conn)
+void summary_note(struct summary *summary, const struct szc_conn *conn, uint64_t bytes)
 {
+	const char *psp = szc_psp_cipher(conn);
+
+	summary->bytes_psp += psp ? bytes : 0;
+	note(summary->psp, sizeof(summary->psp), psp);
+	note(summary->psp_why, sizeof(summary->psp_why), szc_psp_why_not(conn));
 	szc_conn_trips(conn, &summary->trips);
 	note(summary->cipher, sizeof(summary->cipher), szc_tls_cipher(conn));
 	note(summary->sending, sizeof(summary->sending), szc_tls_sending(conn));
@@ -86,14 +92,16 @@ static json_t *ledger(const struct szc_trips *trips)
 int summary_print_json(const struct summary *summary, const struct failure *failure, FILE *file)
 {
 	json_t *counts = ledger(&summary->trips);
-	json_t *object =
-		json_pack("{s:s, s:o, s:I, s:I, s:f, s:f, s:o, s:o, s:I, s:I, s:I, s:o}", "command", summary->command,
-			  "backend", text_or_null(summary->backend), "bytes", (json_int_t)summary->bytes,
-			  "bytes_returned", (json_int_t)summary->bytes_back, "seconds", summary->watch.seconds,
-			  "cpu_seconds", summary->watch.cpu_seconds, "cipher", text_or_null(summary->cipher), "sending",
-			  text_or_null(summary->sending), "connections", (json_int_t)summary->connections,
-			  "connections_failed", (json_int_t)summary->failed, "peak_rss_bytes", (json_int_t)peak_rss(),
-			  "error", text_or_null(failure->sentence));
+	json_t *object = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o}",
+				   "command", summary->command, "backend", text_or_null(summary->backend), "bytes",
+				   (json_int_t)summary->bytes, "bytes_psp", (json_int_t)summary->bytes_psp, "bytes_tls",
+				   (json_int_t)(summary->bytes - summary->bytes_psp), "bytes_returned",
+				   (json_int_t)summary->bytes_back, "seconds", summary->watch.seconds, "cpu_seconds",
+				   summary->watch.cpu_seconds, "cipher", text_or_null(summary->cipher), "sending",
+				   text_or_null(summary->sending), "psp", text_or_null(summary->psp), "psp_why_not",
+				   text_or_null(summary->psp_why), "connections", (json_int_t)summary->connections,
+				   "connections_failed", (json_int_t)summary->failed, "peak_rss_bytes",
+				   (json_int_t)peak_rss(), "error", text_or_null(failure->sentence));
 	int code = EXIT_SYSTEM;
 
 	if (object && counts && !json_object_update(object, counts) &&
@@ -141,8 +149,13 @@ void summary_print(const struct summary *summary, FILE *file)
 			summary->failed);
 	if (summary->bytes_back)
 		fprintf(file, "came back     %s\n", progress_amount(text, (double)summary->bytes_back));
-	if (*summary->cipher)
+	if (*summary->psp)
+		fprintf(file, "cipher        PSP %s, agreed upon under %s\n", summary->psp, summary->cipher);
+	else if (*summary->cipher)
 		fprintf(file, "cipher        %s, sealing by %s\n", summary->cipher, summary->sending);
+	if (*summary->psp_why)
+		fprintf(file, "not by PSP    %s: %s\n",
+			progress_amount(text, (double)(summary->bytes - summary->bytes_psp)), summary->psp_why);
 	if (*summary->backend)
 		fprintf(file, "backend       %s\n", summary->backend);
 	print_ledger(&summary->trips, file);

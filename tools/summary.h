@@ -24,6 +24,7 @@ struct summary {
 	const char *path;    /* for people: where to or where from; may be NULL */
 	uint64_t bytes;      /* payload that the command was about: received, sent, echoed */
 	uint64_t bytes_back; /* send: payload that came back from the receiver */
+	uint64_t bytes_psp;  /* of `bytes`: carried by PSP, the rest by TLS */
 	uint64_t connections;
 	uint64_t failed; /* ... of which did not end properly */
 	struct stopwatch watch;
@@ -31,10 +32,12 @@ struct summary {
 	char backend[16];
 	char cipher[48];
 	char sending[8];
+	char psp[16];      /* PSP's cipher; empty: none of the connections that were noted had it */
+	char psp_why[160]; /* why the last one had not; empty: it was not asked for */
 };
 
-/* What is known of a connection while it lives: the ledger, who sealed and with what. */
-void summary_note(struct summary *summary, const struct szc_conn *conn);
+/* What is known of a connection while it lives, of which so much payload counts: the ledger, who sealed and with what. */
+void summary_note(struct summary *summary, const struct szc_conn *conn, uint64_t bytes);
 
 /* One JSON object on a line. 0 or an exit code. */
 int summary_print_json(const struct summary *summary, const struct failure *failure, FILE *file);
