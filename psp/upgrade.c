@@ -147,7 +147,7 @@ static int psp_begin(struct szc_conn *conn, void *state, const uint8_t secret[SZ
 
 int szc_psp_prove(const struct szc_psp_conn *psp, bool client, uint8_t proof[SZC_PSP_PROOF])
 {
-	static const char label[2][18] = {"szc psp 1, server", "szc psp 1, client"};
+	static const uint8_t label[2][17] = {"szc psp 1, server", "szc psp 1, client"};
 	uint8_t text[sizeof(label[0]) + 2 * SZC_PSP_KEY_MESSAGE_MAX];
 	size_t len = sizeof(label[0]);
 	bool done;

@@ -42,8 +42,8 @@ struct szc_psp_options {
 	size_t size;
 	enum szc_psp_policy policy; /* default AUTO */
 	bool gcm_256_only; /* not AES-GCM-128, where the peer would have it; else the stronger one that both have */
-	/* Versions that a NIC could do and that nobody enabled are enabled, at the first connection that needs them. Needs
-	 * CAP_NET_ADMIN; without it, it is as if not asked. */
+	/* Versions that a NIC could do and that nobody enabled are enabled, at the first connection that needs them, and stay
+	 * so: others may have begun to use them. Needs CAP_NET_ADMIN; without it, it is as if not asked. */
 	bool enable;
 	char *error; /* where a failed szc_psp_ctx_open() writes its sentence; may be NULL */
 	size_t error_size;

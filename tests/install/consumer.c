@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A program outside the tree: plain receive over loopback, and a TLS configuration. consumer CERT KEY */
+/* A program outside the tree: plain receive over loopback, and a configuration of TLS and PSP. consumer CERT KEY */
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <szc/psp.h>
 #include <szc/szc.h>
 #include <szc/tls.h>
 
@@ -96,6 +97,7 @@ static int plain_receive(void)
 int main(int argc, char **argv)
 {
 	char error[256] = "";
+	struct szc_psp_ctx *psp;
 	struct szc_tls_ctx *ctx;
 	struct szc_tls_options options = {
 		.size = sizeof(options), .role = SZC_TLS_SERVER, .error = error, .error_size = sizeof(error)};
@@ -104,8 +106,13 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "usage: %s CERT KEY\n", argv[0]), 2;
 	options.cert_file = argv[1];
 	options.key_file = argv[2];
+	/* With all defaults it is no error to have no NIC that does it. */
+	if (szc_psp_ctx_open(&psp, NULL))
+		return fprintf(stderr, "szc_psp_ctx_open failed\n"), 1;
+	options.upgrade = szc_psp_upgrade(psp);
 	if (szc_tls_ctx_open(&ctx, &options))
 		return fprintf(stderr, "szc_tls_ctx_open: %s\n", error), 1;
 	szc_tls_ctx_close(ctx);
+	szc_psp_ctx_close(psp);
 	return plain_receive();
 }

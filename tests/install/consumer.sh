@@ -33,7 +33,7 @@ compile()
 	shift 3
 	[ "${source%.cpp}" = "$source" ] || compiler=(c++ -std=c++17)
 	# shellcheck disable=SC2046 # pkg-config prints words
-	"${compiler[@]}" "${flags[@]}" -o "$output" "$source" $(pkg "$where" "$@" --cflags --libs szc-tls)
+	"${compiler[@]}" "${flags[@]}" -o "$output" "$source" $(pkg "$where" "$@" --cflags --libs szc-psp)
 }
 
 run_with()

@@ -9,7 +9,8 @@ SOURCE = os.environ["SZC_SOURCE"]
 BUILD = os.environ["SZC_BUILD"]
 LIBRARIES = (
     ("lib", "szc", "SZC_0.1", ("szc", "rx", "trips", "layer", "nic")),
-    ("tls", "szc-tls", "SZC_TLS_0.1", ("tls",)),
+    ("tls", "szc-tls", "SZC_TLS_0.1", ("tls", "upgrade")),
+    ("psp", "szc-psp", "SZC_PSP_0.1", ("psp",)),
 )
 
 count = 0

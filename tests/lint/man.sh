@@ -7,7 +7,7 @@
 
 exported()
 {
-	sed -n 's/^\t\(szc_[a-z0-9_]*\);$/\1/p' lib/szc.map tls/szc-tls.map
+	sed -n 's/^\t\(szc_[a-z0-9_]*\);$/\1/p' lib/szc.map tls/szc-tls.map psp/szc-psp.map
 }
 
 # The page that describes it: itself, or where its .so leads.
@@ -48,7 +48,7 @@ for page in man/*.[137]; do
 	[ -e "$page" ] || continue
 	name=$(basename "$page" .3)
 	case $page in
-	man/szc_*.3) check "$page is about something exported" grep -qx "	$name;" lib/szc.map tls/szc-tls.map ;;
+	man/szc_*.3) check "$page is about something exported" grep -qx "	$name;" lib/szc.map tls/szc-tls.map psp/szc-psp.map ;;
 	esac
 	if [ "$(page_of "$page")" != "$page" ]; then
 		continue

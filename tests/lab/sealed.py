@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""TLS, and from there PSP, through the virtual NIC into registered memory: the NIC decrypts, and nothing of ours touches a
+byte. Who carried what is asked of four: the NIC's count of payload by place, PSP's own counters, and both ends' summaries."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
+from transfer import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
+
+
+def psp(port, *options):
+    """The port's PSP device, by szc-nic."""
+    return json.loads(must(*port.prefix, SZC_NIC, "psp", port.name, *options, "--json"))["devices"][0]
+
+
+class Versions:
+    """Enabled on both ports while the block lasts."""
+
+    def __init__(self, versions="all"):
+        self.versions = versions
+
+    def __enter__(self):
+        for port in (NEAR, FAR):
+            psp(port, "--enable", self.versions)
+
+    def __exit__(self, *_):
+        for port in (NEAR, FAR):
+            psp(port, "--enable", "none")
+
+
+def carried_by_psp(before, after, summary, total):
+    rx = f"rx{QUEUE}_"
+    check(moved(before, after, rx + "payload_netmem") >= total, "the NIC put less than the payload into net_iovs")
+    for place in ("payload_page", "payload_linear"):
+        check(not moved(before, after, rx + place), f"{rx}{place}: {moved(before, after, rx + place)} bytes")
+    check(summary["backend"] == "zcrx" and summary["psp"] == "AES-GCM-256", summary)
+    check(summary["bytes"] == summary["bytes_psp"] == total and summary["bytes_tls"] == 0, summary)
+    check(summary["bytes_opened"] == summary["bytes_kernel_copied"] == summary["bytes_user_copied"] == 0, summary)
+    check(summary["passes"] == 0 and 1 <= summary["trips"] < 1.02, summary)
+
+
+def all_is_there(folder, connections, expected):
+    names = sorted(os.listdir(folder))
+    check(len(names) == connections, f"{len(names)} files from {connections} connections", *names)
+    for name in names:
+        check(sha256(os.path.join(folder, name)) == expected, f"{name} is not what was sent")
+        os.remove(os.path.join(folder, name))
+
+
+def over_psp(size, mtu, buffer_kib, connections, impairments, family=4, rotate=False):
+    """`size` bytes in all, --psp=require on both ends."""
+    set_mtu(mtu)
+    reserve_huge_pages(HUGE_PAGES if buffer_kib > 4 else 0)
+    share = size // connections
+    path = payload_file(share)
+    folder = scratch(".d")
+    os.mkdir(folder)
+    with Versions(), Wire(**impairments):
+        server = NicServer("recv", "--out", folder, "--json", "--psp", "require", "--buffer-size", f"{buffer_kib}K",
+                           "--max-connections", connections, family=family)
+        before, opened = NEAR.counters(), psp(NEAR)
+        senders = [peer_send(server, path, "--psp", "require", "--json") for _ in range(connections)]
+        if rotate:
+            wait_until(lambda: psp(NEAR)["rx_bytes"] - opened["rx_bytes"] > size // 4,
+                       "the transfer does not begin", 200)
+            psp(NEAR, "--rotate")
+        for sender in senders:
+            sender.succeed(seconds=1200)
+            check(sender.json()["bytes_psp"] == share, sender.json())
+        server.stop()
+        after, later = NEAR.counters(), psp(NEAR)
+    carried_by_psp(before, after, server.json(), share * connections)
+    check(later["rx_bytes"] - opened["rx_bytes"] > size, "PSP's own counter saw less than the payload")
+    if rotate:
+        check(later["rotations"] == opened["rotations"] + 1, later)
+    all_is_there(folder, connections, sha256(path))
+    check(not NEAR.violations(), NEAR.violations())
+
+
+def stays_on_tls(reason, receiver_options, sender_options, near_spis=None, versions="all"):
+    """Both are asked to try, and one of them cannot: as safe as ever, and both tell why."""
+    set_mtu(1500)
+    path = payload_file(2 * MIB)
+    folder = scratch(".d")
+    os.mkdir(folder)
+    with Versions(versions):
+        server = NicServer("recv", "--out", folder, "--json", *receiver_options)
+        if near_spis is not None:
+            NEAR.ask("psp_spis", near_spis)
+        before = NEAR.counters()
+        sender = peer_send(server, path, "--json", *sender_options)
+        sender.succeed(seconds=120)
+        server.stop()
+        if near_spis is not None:
+            psp(NEAR, "--rotate")
+        summary = server.json()
+        check(not moved(before, NEAR.counters(), f"rx{QUEUE}_payload_page"), "payload outside net_iovs")
+    check(summary["psp"] is None and summary["bytes_psp"] == 0 and summary["bytes_tls"] == 2 * MIB, summary)
+    check(summary["bytes_opened_in_place"] == 2 * MIB, summary)
+    told = [text for text in (summary["psp_why_not"], sender.json()["psp_why_not"]) if text]
+    check(any(reason in text for text in told), f"nobody says '{reason}'", *told)
+    all_is_there(folder, 1, sha256(path))
+
+
+def required_and_not_to_be_had():
+    path = payload_file(1 * MIB)
+    with Versions():
+        server = NicServer("recv", "--once", "--psp", "require")
+        sender = peer_send(server, path)
+        sender.finish(TLS, seconds=120)
+        said = server.finish(TLS, seconds=120)
+    check("PSP is required" in said, said)
+
+
+def add_small(chosen, function=over_psp):
+    chosen.add("8 MiB, MTU 1500, one connection", function, 8 * MIB, 1500, 4, 1, {})
+    chosen.add("8 MiB over IPv6, MTU 9000, 8 connections, loss and reorder", function, 8 * MIB, 9000, 16, 8,
+               {"loss": "0.2%", "reorder": "1%"}, 6)
+    chosen.add("8 MiB, and the device key is rotated amid it", function, 8 * MIB, 1500, 4, 1, {}, 4, True)
+
+
+def add_refusals(chosen):
+    auto = ("--psp", "auto")
+    chosen.add("a sender that knows nothing of PSP stays on TLS", stays_on_tls, "the peer knows no PSP", auto, ())
+    chosen.add("a receiver that knows nothing of PSP stays on TLS", stays_on_tls, "the peer knows no PSP", (), auto)
+    chosen.add("no version enabled: TLS", stays_on_tls, "no version of PSP", auto, auto, None, "none")
+    chosen.add("only versions that do not encrypt: TLS", stays_on_tls, "no version of PSP", auto, auto, None,
+               "aes-gmac-128,aes-gmac-256")
+    chosen.add("no association left on the receiver's NIC: TLS", stays_on_tls, "no PSP association left", auto, auto, 0)
+    chosen.add("PSP required, and the peer has none: an error at both ends", required_and_not_to_be_had)
