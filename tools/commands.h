@@ -8,5 +8,6 @@
 int receive(const struct options *options);
 int send_file(const struct options *options);
 int echo(const struct options *options);
+int capture(const struct options *options);
 
 #endif

@@ -2,6 +2,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "failure.h"
@@ -35,6 +36,8 @@ enum key {
 	KEY_HANDSHAKE_TIMEOUT,
 	KEY_IDLE_TIMEOUT,
 	KEY_JSON,
+	KEY_SPI_KEY,
+	KEY_DEVICE_KEY,
 };
 
 static const struct argp_option recv_options[] = {
@@ -118,6 +121,15 @@ static const struct argp_option common_options[] = {
 	{NULL, 0, NULL, 0, "What is told:", 5},
 	{"json", KEY_JSON, NULL, 0, "Print one JSON object at the end instead of lines for people", 5},
 	{"verbose", 'v', NULL, 0, "Say on standard error which backend runs, and why not a better one", 5},
+	{0},
+};
+
+static const struct argp_option capture_options[] = {
+	{"key", KEY_SPI_KEY, "SPI:KEY", 0, "Open what has this SPI with this key, both in hexadecimal; up to 64 keys",
+	 1},
+	{"device-key", KEY_DEVICE_KEY, "KEY", 0,
+	 "Open everything with the keys that a NIC derives from this one: 64 hexadecimal digits", 1},
+	{"json", KEY_JSON, NULL, 0, "Print one JSON object instead of lines for people", 2},
 	{0},
 };
 
@@ -374,6 +386,66 @@ static error_t parse_sender(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+/* Digits in hexadecimal, 16 or 32 bytes of them. */
+static void parse_key(struct argp_state *state, const char *name, const char *text, struct options_key *key)
+{
+	size_t len = 0;
+
+	while (len < sizeof(key->key) && sscanf(text + 2 * len, "%2hhx", &key->key[len]) == 1 && text[2 * len + 1])
+		len++;
+	if (strlen(text) != 2 * len || strspn(text, "0123456789abcdefABCDEF") != 2 * len || (len != 16 && len != 32) ||
+	    (key->device && len != 32))
+		argp_error(state, "--%s: a key has %s hexadecimal digits", name, key->device ? "64" : "32 or 64");
+	key->size = (unsigned)len;
+}
+
+static void add_key(struct options *options, struct argp_state *state, const char *text, bool device)
+{
+	struct options_key *key = &options->keys[options->key_count];
+	char *end = (char *)text;
+
+	if (options->key_count == OPTIONS_KEYS_MAX)
+		argp_error(state, "more than %d keys", OPTIONS_KEYS_MAX);
+	options->key_count++;
+	*key = (struct options_key){.device = device};
+	if (device) {
+		parse_key(state, "device-key", text, key);
+		return;
+	}
+	key->spi = (uint32_t)strtoul(text, &end, 16);
+	if (end == text || end - text > 8 || *end != ':')
+		argp_error(state, "--key=SPI:KEY, both in hexadecimal");
+	else
+		parse_key(state, "key", end + 1, key);
+}
+
+static error_t parse_capture(int key, char *arg, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case KEY_SPI_KEY:
+	case KEY_DEVICE_KEY:
+		add_key(options, state, arg, key == KEY_DEVICE_KEY);
+		break;
+	case KEY_JSON:
+		options->json = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (options->file)
+			argp_error(state, "'%s' is one file too many: one is read", arg);
+		options->file = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!options->file)
+			argp_error(state, "the FILE to be read is missing; - is standard input");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
 static const struct argp common_argp = {.options = common_options, .parser = parse_common};
 static const struct argp server_argp = {.options = server_options, .parser = parse_server};
 static const struct argp_child listener_children[] = {{&server_argp, 0, NULL, 0}, {&common_argp, 0, NULL, 0}, {0}};
@@ -433,6 +505,24 @@ void options_parse_echo(struct options *options, int argc, char **argv)
 		       "Runs until SIGINT or SIGTERM, which is a clean end.\n\n"
 		       "  zcrx-tls echo --listen :4433 --cert c.pem --key k.pem\n\n" EXIT_CODES,
 		.children = listener_children,
+	};
+
+	argp_parse(&argp, argc, argv, 0, NULL, options);
+}
+
+void options_parse_capture(struct options *options, int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = capture_options,
+		.parser = parse_capture,
+		.args_doc = "FILE",
+		.doc = "Shows the PSP packets in FILE (- is standard input), a capture of the wire as tcpdump -w makes it, and "
+		       "what is in them as far as keys are given.\v"
+		       "  zcrx-tls capture wire.pcap\n"
+		       "  zcrx-tls capture --key 80000001:00112233445566778899aabbccddeeff wire.pcap\n\n"
+		       "A capture on a host with PSP shows what the host's TCP says, before it is sealed: capture on the "
+		       "way, or where the NIC has PSP off.\n\n"
+		       "Exit codes: 0 done; 2 command line; 5 packets that no key given opens; 6 the file; 7 system.",
 	};
 
 	argp_parse(&argp, argc, argv, 0, NULL, options);

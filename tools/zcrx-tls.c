@@ -8,13 +8,14 @@
 
 static struct command {
 	const char *name;
-	char full_name[16]; /* what argp calls the program */
+	char full_name[20]; /* what argp calls the program */
 	void (*parse)(struct options *options, int argc, char **argv);
 	int (*run)(const struct options *options);
 } commands[] = {
 	{"recv", "zcrx-tls recv", options_parse_recv, receive},
 	{"send", "zcrx-tls send", options_parse_send, send_file},
 	{"echo", "zcrx-tls echo", options_parse_echo, echo},
+	{"capture", "zcrx-tls capture", options_parse_capture, capture},
 };
 
 static const char commands_doc[] =
@@ -24,6 +25,7 @@ static const char commands_doc[] =
 	"  recv    receive into a file, a directory of files, or a pipe\n"
 	"  send    send a file or a pipe\n"
 	"  echo    send back what comes\n"
+	"  capture show PSP packets in a capture of the wire\n"
 	"`zcrx-tls COMMAND --help' tells the options of each.\n\n"
 	"A throw-away certificate, and a file from one terminal to another:\n"
 	"  openssl req -x509 -newkey rsa -nodes -subj /CN=localhost \\\n"
@@ -47,12 +49,12 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 			if (!strcmp(commands[i].name, arg))
 				*command = &commands[i];
 		if (!*command)
-			argp_error(state, "'%s' is not a command; there are recv, send and echo", arg);
+			argp_error(state, "'%s' is not a command; there are recv, send, echo and capture", arg);
 		/* What follows is the command's. */
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "a command is missing: recv, send or echo");
+		argp_error(state, "a command is missing: recv, send, echo or capture");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -62,7 +64,7 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
-		.parser = parse_command, .args_doc = "recv|send|echo [OPTION...]", .doc = commands_doc};
+		.parser = parse_command, .args_doc = "recv|send|echo|capture [OPTION...]", .doc = commands_doc};
 	struct command *command = NULL;
 	struct options options = {0};
 
