@@ -36,6 +36,7 @@ static const struct {
 	{SZC_E_PSP_SOCKET, "the socket has what excludes PSP: a TLS of the kernel's, or PSP already"},
 	{SZC_E_PSP_PEER, "the peer knows no PSP, or cannot do it now"},
 	{SZC_E_PSP_MESSAGE, "what the peer said in the upgrade, or under PSP, breaks the protocol"},
+	{SZC_E_PSP_EXPIRED, "the NIC's key was rotated twice before the stream could move"},
 };
 
 const char *szc_strerror(int error)

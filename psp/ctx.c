@@ -9,8 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "psp/message.h"
 #include "psp/upgrade.h"
+
+enum { LOOK_MS = 50 };
 
 enum { ENCRYPT = 1 << SZC_PSP_AES_GCM_128 | 1 << SZC_PSP_AES_GCM_256 };
 
@@ -135,6 +138,76 @@ int szc_psp_ctx_send_key(struct szc_psp_ctx *ctx, int fd, const struct szc_psp_p
 	return error == -EBUSY ? SZC_E_PSP_MESSAGE : sort(error);
 }
 
+/* ---- rotations */
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void count_rotation(uint32_t device, void *arg)
+{
+	unsigned *rotations = arg;
+
+	rotations[device % SZC_PSP_DEVICES_MAX]++;
+}
+
+unsigned szc_psp_ctx_rotations(struct szc_psp_ctx *ctx, uint32_t device, bool fresh)
+{
+	unsigned rotations;
+	uint64_t now = now_ms();
+
+	pthread_mutex_lock(&ctx->lock);
+	if (ctx->options.moves && (fresh || now - ctx->looked_ms >= LOOK_MS)) {
+		ctx->looked_ms = now;
+		szc_psp_rotated(&ctx->notices, count_rotation, ctx->rotations);
+	}
+	rotations = ctx->rotations[device % SZC_PSP_DEVICES_MAX];
+	pthread_mutex_unlock(&ctx->lock);
+	return rotations;
+}
+
+/* ---- streams */
+
+void szc_psp_ctx_list(struct szc_psp_ctx *ctx, struct szc_psp_conn *psp)
+{
+	pthread_mutex_lock(&ctx->lock);
+	psp->next = ctx->streams;
+	if (psp->next)
+		psp->next->link = &psp->next;
+	ctx->streams = psp;
+	psp->link = &ctx->streams;
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+void szc_psp_ctx_unlist(struct szc_psp_ctx *ctx, struct szc_psp_conn *psp)
+{
+	if (!psp->link)
+		return;
+	pthread_mutex_lock(&ctx->lock);
+	*psp->link = psp->next;
+	if (psp->next)
+		psp->next->link = psp->link;
+	pthread_mutex_unlock(&ctx->lock);
+	psp->link = NULL;
+}
+
+struct szc_psp_conn *szc_psp_ctx_listed(struct szc_psp_ctx *ctx, const struct szc_rx *rx, const uint8_t *id)
+{
+	struct szc_psp_conn *psp;
+
+	pthread_mutex_lock(&ctx->lock);
+	for (psp = ctx->streams; psp; psp = psp->next) {
+		if (szc_conn_rx(psp->conn) == rx && !memcmp(psp->id, id, sizeof(psp->id)))
+			break;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	return psp;
+}
+
 /* ---- life */
 
 static int fail(const struct szc_psp_options *options, int error, const char *sentence)
@@ -154,6 +227,11 @@ static int build(struct szc_psp_ctx *ctx)
 	if (error && ctx->options.policy == SZC_PSP_REQUIRE)
 		return fail(&ctx->options, SZC_E_PSP_DEVICE,
 			    "this kernel has no PSP: that takes Linux 6.18 or later, with CONFIG_INET_PSP");
+	if (ctx->has_family && ctx->options.moves) {
+		error = szc_psp_listen(&ctx->notices);
+		if (error)
+			return fail(&ctx->options, error, strerror(-error));
+	}
 	if (pthread_mutex_init(&ctx->lock, NULL))
 		return -ENOMEM;
 	ctx->upgrade = szc_psp_upgrade_ops;
@@ -182,6 +260,7 @@ int szc_psp_ctx_open(struct szc_psp_ctx **out, const struct szc_psp_options *giv
 	error = build(ctx);
 	if (error) {
 		szc_psp_close(&ctx->psp);
+		szc_psp_close(&ctx->notices);
 		free(ctx);
 		return error;
 	}
@@ -194,6 +273,7 @@ void szc_psp_ctx_close(struct szc_psp_ctx *ctx)
 	if (!ctx)
 		return;
 	szc_psp_close(&ctx->psp);
+	szc_psp_close(&ctx->notices);
 	pthread_mutex_destroy(&ctx->lock);
 	free(ctx);
 }

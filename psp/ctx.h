@@ -9,12 +9,21 @@
 #include <szc/upgrade.h>
 #include "psp/family.h"
 
+struct szc_psp_conn;
+
 struct szc_psp_ctx {
 	struct szc_psp_options options;
 	struct szc_tls_upgrade upgrade;
 	pthread_mutex_t lock; /* of the session with the kernel, which is one for all threads */
 	struct szc_psp psp;
 	bool has_family; /* the kernel has PSP */
+
+	/* Of the kernel's notices, as far as they were read. */
+	struct szc_psp notices;
+	uint64_t looked_ms;
+	unsigned rotations[SZC_PSP_DEVICES_MAX]; /* by the device's number, modulo */
+
+	struct szc_psp_conn *streams; /* that can be gone on with */
 };
 
 /* What can be had for a connection, and where. */
@@ -31,5 +40,15 @@ int szc_psp_ctx_receive_key(struct szc_psp_ctx *ctx, int fd, const struct szc_ps
 /* 0; SZC_E_PSP_MESSAGE: something in clear came behind the last message; or as above. */
 int szc_psp_ctx_send_key(struct szc_psp_ctx *ctx, int fd, const struct szc_psp_place *place,
 			 enum szc_psp_version version, const struct szc_psp_key *key);
+
+/* How often the device's key was rotated since the configuration was opened: until now if `fresh`, else as was known a moment
+ * ago. */
+unsigned szc_psp_ctx_rotations(struct szc_psp_ctx *ctx, uint32_t device, bool fresh);
+
+/* Connections of engines of several threads are in one list. */
+void szc_psp_ctx_list(struct szc_psp_ctx *ctx, struct szc_psp_conn *psp);
+void szc_psp_ctx_unlist(struct szc_psp_ctx *ctx, struct szc_psp_conn *psp);
+/* One of that engine, by its id; NULL: none. */
+struct szc_psp_conn *szc_psp_ctx_listed(struct szc_psp_ctx *ctx, const struct szc_rx *rx, const uint8_t *id);
 
 #endif

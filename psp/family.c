@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 
 int szc_psp_open(struct szc_psp *psp)
@@ -118,6 +120,46 @@ int szc_psp_rotate(struct szc_psp *psp, uint32_t device)
 	const uint32_t values[][2] = {{PSP_A_DEV_ID, device}};
 
 	return szc_nic_netlink_ask(&psp->netlink, command(psp, PSP_CMD_KEY_ROTATE, values, 1), NULL, NULL);
+}
+
+/* ---- notices */
+
+int szc_psp_listen(struct szc_psp *psp)
+{
+	int error = szc_psp_open(psp), group;
+
+	if (error)
+		return error;
+	group = genl_ctrl_resolve_grp(psp->netlink.sock, PSP_FAMILY, PSP_GROUP_USE);
+	if (group < 0 || nl_socket_add_membership(psp->netlink.sock, group))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+int szc_psp_rotated(struct szc_psp *psp, void (*each)(uint32_t device, void *arg), void *arg)
+{
+	char data[4096] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct sockaddr_nl from;
+	ssize_t length;
+
+	for (;;) {
+		struct nlmsghdr *message = (struct nlmsghdr *)data;
+		socklen_t from_length = sizeof(from);
+		int left;
+
+		length = recvfrom(nl_socket_get_fd(psp->netlink.sock), data, sizeof(data), MSG_DONTWAIT,
+				  (struct sockaddr *)&from, &from_length);
+		if (length < 0)
+			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		left = (int)length;
+		for (; !from.nl_pid && nlmsg_ok(message, left); message = nlmsg_next(message, &left)) {
+			const struct genlmsghdr *header = nlmsg_data(message);
+
+			if (message->nlmsg_type == psp->family && nlmsg_datalen(message) >= (int)GENL_HDRLEN &&
+			    header->cmd == PSP_CMD_KEY_ROTATE_NTF)
+				each((uint32_t)value(message, PSP_A_DEV_ID), arg);
+		}
+	}
 }
 
 static int take_stats(const struct nlmsghdr *answer, void *arg)

@@ -57,6 +57,10 @@ int szc_psp_device(struct szc_psp *psp, uint32_t ifindex, struct szc_psp_device 
 int szc_psp_enable(struct szc_psp *psp, uint32_t device, uint32_t versions);
 /* A new device key. Keys of the one before are good until the next rotation. Needs CAP_NET_ADMIN. 0 or -errno. */
 int szc_psp_rotate(struct szc_psp *psp, uint32_t device);
+/* A session that hears of rotations, and is asked nothing. As szc_psp_open(). */
+int szc_psp_listen(struct szc_psp *psp);
+/* Calls `each` for every rotation since the last call. It does not wait. 0 or -errno (-ENOBUFS: some went unheard). */
+int szc_psp_rotated(struct szc_psp *psp, void (*each)(uint32_t device, void *arg), void *arg);
 int szc_psp_stats(struct szc_psp *psp, uint32_t device, struct szc_psp_stats *stats);
 
 /*

@@ -102,7 +102,13 @@ static bool length_is_right(const struct szc_psp_frame *frame)
 	case SZC_PSP_FRAME_PAYLOAD:
 		return frame->length && frame->length <= SZC_PSP_PAYLOAD_MAX;
 	case SZC_PSP_FRAME_END:
+	case SZC_PSP_FRAME_MOVE:
 		return frame->length == sizeof(uint64_t);
+	case SZC_PSP_FRAME_CONTINUE:
+		return frame->length == SZC_PSP_FRAME_BODY_MAX;
+	case SZC_PSP_FRAME_GO:
+	case SZC_PSP_FRAME_ASK:
+		return !frame->length;
 	default:
 		return false;
 	}

@@ -7,6 +7,8 @@
  *
  *     protocol (1) | versions of PSP, bit by bit (1)          a server's answer     protocol (1) | version (1)
  *
+ * with bit 7 of the second byte where streams may move.
+ *
  * Inside TLS, a record each, the client's first, and each side's last one:
  *
  *     1 | version (1) | 0 (2) | SPI (4) | key (16 or 32)      "send to me with this"
@@ -17,6 +19,13 @@
  *     3 | 0 (3) | 32 (4) | proof (32)                         start: HMAC-SHA256 by the TLS exporter's secret
  *     4 | 0 (3) | length (4) | payload (length)               as often as one likes
  *     5 | 0 (3) | 8 (4)  | bytes of payload in all (8)        end: only this is a proper one
+ *
+ * and for a stream that moves:
+ *
+ *     6 | 0 (3) | 80 (4) | proof (32) | id (16) | proof (32)  a client's start where it goes on with the stream of that id
+ *     7 | 0 (3) | 8 (4)  | bytes of payload in all (8)        end of this connection, and not of the stream
+ *     8 | 0 (3) | 0 (4)                                       a client's, on the new one: the old one is read to its end
+ *     9 | 0 (3) | 0 (4)                                       a server's: please move
  *
  * Numbers are in network order.
  */
@@ -38,7 +47,9 @@ enum {
 	SZC_PSP_CANNOT_SIZE = 2,
 	SZC_PSP_FRAME_HEADER = 8,
 	SZC_PSP_PROOF = 32,
-	SZC_PSP_FRAME_BODY_MAX = SZC_PSP_PROOF,
+	SZC_PSP_STREAM_ID = 16,
+	SZC_PSP_FRAME_BODY_MAX = 2 * SZC_PSP_PROOF + SZC_PSP_STREAM_ID,
+	SZC_PSP_EXTENSION_MOVES = 0x80,
 	SZC_PSP_PAYLOAD_MAX = 1 << 30, /* of one frame */
 };
 
@@ -48,6 +59,10 @@ enum szc_psp_message_type {
 	SZC_PSP_FRAME_START = 3,
 	SZC_PSP_FRAME_PAYLOAD = 4,
 	SZC_PSP_FRAME_END = 5,
+	SZC_PSP_FRAME_CONTINUE = 6,
+	SZC_PSP_FRAME_MOVE = 7,
+	SZC_PSP_FRAME_GO = 8,
+	SZC_PSP_FRAME_ASK = 9,
 };
 
 /* A message inside TLS. */

@@ -9,24 +9,29 @@
 
 enum { PIECES = 64 };
 
-static int say(struct szc_conn *conn, enum szc_psp_message_type type, const uint8_t *body, uint32_t len)
+int szc_psp_say(struct szc_conn *conn, enum szc_psp_message_type type, const uint8_t *body, uint32_t len)
 {
 	uint8_t *to = szc_layer_reserve(conn, SZC_PSP_FRAME_HEADER + len);
 
 	if (!to)
 		return szc_layer_fail(conn, -ENOMEM, "no memory for a frame to send");
 	szc_psp_frame_pack(to, type, len);
-	memcpy(to + SZC_PSP_FRAME_HEADER, body, len);
+	if (len)
+		memcpy(to + SZC_PSP_FRAME_HEADER, body, len);
 	szc_layer_commit(conn, SZC_PSP_FRAME_HEADER + len);
 	return 0;
 }
 
 int szc_psp_start(struct szc_conn *conn, const struct szc_psp_conn *psp)
 {
-	uint8_t proof[SZC_PSP_PROOF];
-	int error = szc_psp_prove(psp, psp->client, proof);
+	uint8_t body[SZC_PSP_FRAME_BODY_MAX];
+	int error = szc_psp_prove(psp, psp->client, body);
 
-	return error ? error : say(conn, SZC_PSP_FRAME_START, proof, sizeof(proof));
+	if (!error && psp->client && psp->before) {
+		error = szc_psp_move_claim(psp, body + SZC_PSP_PROOF);
+		return error ? error : szc_psp_say(conn, SZC_PSP_FRAME_CONTINUE, body, sizeof(body));
+	}
+	return error ? error : szc_psp_say(conn, SZC_PSP_FRAME_START, body, SZC_PSP_PROOF);
 }
 
 /* ---- what comes */
@@ -39,39 +44,54 @@ static int start_came(struct szc_conn *conn, struct szc_psp_conn *psp, const str
 		return szc_layer_fail(conn, SZC_E_PSP_MESSAGE,
 				      "the peer's start under PSP is not that of this TLS session");
 	psp->started = true;
-	if (!psp->client)
+	if (frame->type == SZC_PSP_FRAME_CONTINUE)
+		error = szc_psp_move_claimed(conn, psp, frame->body + SZC_PSP_PROOF);
+	if (!error)
+		error = szc_psp_move_begin(psp);
+	if (!error && !psp->client)
 		error = szc_psp_start(conn, psp);
 	OPENSSL_cleanse(psp->secret, sizeof(psp->secret));
 	OPENSSL_cleanse(psp->said, sizeof(psp->said));
 	if (error)
 		return error;
-	szc_layer_ready(conn);
+	if (!psp->waits)
+		szc_layer_ready(conn);
 	return SZC_LAYER_PROGRESS;
 }
 
-static int end_came(struct szc_conn *conn, const struct szc_psp_conn *psp, const struct szc_psp_frame *frame)
+static bool is_start(const struct szc_psp_conn *psp, const struct szc_psp_frame *frame)
+{
+	return frame->type == SZC_PSP_FRAME_START || (frame->type == SZC_PSP_FRAME_CONTINUE && !psp->client);
+}
+
+static int end_came(struct szc_conn *conn, struct szc_psp_conn *psp, const struct szc_psp_frame *frame)
 {
 	uint64_t total = 0;
 
 	for (size_t i = 0; i < sizeof(total); i++)
 		total = total << 8 | frame->body[i];
 	if (total == psp->received)
-		return SZC_LAYER_EOF;
+		return frame->type == SZC_PSP_FRAME_END ? SZC_LAYER_EOF : szc_psp_move_came(conn, psp, frame->type);
 	return szc_layer_fail(conn, SZC_E_PSP_MESSAGE, "the peer ended after %llu bytes, and %llu came",
 			      (unsigned long long)total, (unsigned long long)psp->received);
 }
 
 static int frame_came(struct szc_conn *conn, struct szc_psp_conn *psp, const struct szc_psp_frame *frame)
 {
-	if (psp->started == (frame->type == SZC_PSP_FRAME_START))
+	if (psp->started == is_start(psp, frame))
 		return szc_layer_fail(
 			conn, SZC_E_PSP_MESSAGE,
 			psp->started ? "the peer starts again under PSP"
 				     : "what came first under PSP is no start: bytes were put in, or taken out");
-	if (frame->type == SZC_PSP_FRAME_START)
+	if (is_start(psp, frame))
 		return start_came(conn, psp, frame);
-	if (frame->type == SZC_PSP_FRAME_END)
+	if (frame->type == SZC_PSP_FRAME_END || frame->type == SZC_PSP_FRAME_MOVE)
 		return end_came(conn, psp, frame);
+	if (frame->type != SZC_PSP_FRAME_PAYLOAD)
+		return szc_psp_move_came(conn, psp, frame->type);
+	if (psp->waits)
+		return szc_layer_fail(conn, SZC_E_PSP_MESSAGE,
+				      "the peer goes on with the stream before it read the rest");
 	psp->left = frame->length;
 	return SZC_LAYER_PROGRESS;
 }
@@ -96,6 +116,8 @@ static int psp_input(struct szc_conn *conn, void *state)
 	int iovcnt, result;
 	size_t avail = szc_layer_peek(conn, &iov, &iovcnt), len = SZC_PSP_FRAME_HEADER;
 
+	if (psp->lost)
+		return szc_layer_fail(conn, SZC_E_CLOSED, "the connection died that this one goes on with");
 	if (psp->left)
 		return deliver(conn, psp, avail);
 	result = szc_psp_frame_parse(&frame, iov, avail);
@@ -178,11 +200,14 @@ static int psp_shutdown(struct szc_conn *conn, void *state)
 
 	for (size_t i = 0; i < sizeof(total); i++)
 		total[i] = (uint8_t)(psp->sent >> (56 - 8 * i));
-	return say(conn, SZC_PSP_FRAME_END, total, sizeof(total));
+	/* Once the peer knows of the new connection; before, this is the end of all, and that one was dialled in vain. */
+	return szc_psp_say(conn, psp->after && psp->after->started ? SZC_PSP_FRAME_MOVE : SZC_PSP_FRAME_END, total,
+			   sizeof(total));
 }
 
 static void psp_free(void *state)
 {
+	szc_psp_move_forget(state);
 	OPENSSL_cleanse(state, sizeof(struct szc_psp_conn));
 	free(state);
 }

@@ -17,6 +17,7 @@ static void *psp_open(struct szc_conn *conn, void *config, bool client)
 	if (!psp)
 		return NULL;
 	psp->ctx = config;
+	psp->conn = conn;
 	psp->client = client;
 	psp->fd = szc_conn_fd(conn);
 	psp->missing = SZC_E_PSP_PEER;
@@ -46,7 +47,7 @@ static size_t psp_offer(void *state, uint8_t *data)
 	if (!able(psp))
 		return 0;
 	data[0] = SZC_PSP_PROTOCOL;
-	data[1] = (uint8_t)psp->place.versions;
+	data[1] = (uint8_t)(psp->place.versions | (psp->ctx->options.moves ? SZC_PSP_EXTENSION_MOVES : 0));
 	return SZC_PSP_EXTENSION_SIZE;
 }
 
@@ -65,19 +66,25 @@ static size_t psp_answer(void *state, const uint8_t *offer, size_t len, uint8_t 
 		return 0;
 	psp->version = common & 1 << SZC_PSP_AES_GCM_256 ? SZC_PSP_AES_GCM_256 : SZC_PSP_AES_GCM_128;
 	psp->agreed = true;
+	psp->may_move = psp->ctx->options.moves && offer[1] & SZC_PSP_EXTENSION_MOVES;
 	data[0] = SZC_PSP_PROTOCOL;
-	data[1] = (uint8_t)psp->version;
+	data[1] = (uint8_t)(psp->version | (psp->may_move ? SZC_PSP_EXTENSION_MOVES : 0));
 	return SZC_PSP_EXTENSION_SIZE;
 }
 
 static bool psp_accept(void *state, const uint8_t *answer, size_t len)
 {
 	struct szc_psp_conn *psp = state;
+	unsigned version;
 
-	if (len != SZC_PSP_EXTENSION_SIZE || answer[0] != SZC_PSP_PROTOCOL || answer[1] >= SZC_PSP_VERSIONS ||
-	    !(psp->place.versions & UINT32_C(1) << answer[1]))
+	if (len != SZC_PSP_EXTENSION_SIZE || answer[0] != SZC_PSP_PROTOCOL)
 		return false;
-	psp->version = answer[1];
+	version = answer[1] & ~SZC_PSP_EXTENSION_MOVES;
+	psp->may_move = answer[1] & SZC_PSP_EXTENSION_MOVES;
+	if (version >= SZC_PSP_VERSIONS || !(psp->place.versions & 1U << version) ||
+	    (psp->may_move && !psp->ctx->options.moves))
+		return false;
+	psp->version = version;
 	psp->agreed = true;
 	return true;
 }
@@ -94,6 +101,8 @@ static int without(struct szc_conn *conn, struct szc_psp_conn *psp)
 {
 	OPENSSL_cleanse(psp->secret, sizeof(psp->secret));
 	OPENSSL_cleanse(psp->said, sizeof(psp->said));
+	if (psp->before)
+		return szc_layer_fail(conn, psp->missing, "the stream cannot go on here: %s", why_not(psp));
 	if (psp->ctx->options.policy != SZC_PSP_REQUIRE)
 		return SZC_UPGRADE_STAY;
 	return szc_layer_fail(conn, psp->missing, "PSP is required: %s", why_not(psp));
@@ -113,7 +122,11 @@ static int cannot(struct szc_conn *conn, struct szc_psp_conn *psp, int error)
 static int make_key(struct szc_psp_conn *psp)
 {
 	struct szc_psp_key key;
-	int error = szc_psp_ctx_receive_key(psp->ctx, psp->fd, &psp->place, psp->version, &key);
+	int error;
+
+	/* Before the key is made: a rotation amid it counts. */
+	psp->rotations = szc_psp_ctx_rotations(psp->ctx, psp->place.device, true);
+	error = szc_psp_ctx_receive_key(psp->ctx, psp->fd, &psp->place, psp->version, &key);
 
 	if (!error && key.size != szc_psp_key_size(psp->version))
 		error = -EPROTO;
@@ -145,21 +158,26 @@ static int psp_begin(struct szc_conn *conn, void *state, const uint8_t secret[SZ
 	return error ? error : SZC_UPGRADE_WAIT;
 }
 
-int szc_psp_prove(const struct szc_psp_conn *psp, bool client, uint8_t proof[SZC_PSP_PROOF])
+int szc_psp_mac(const struct szc_psp_conn *psp, const uint8_t *key, const char *label, bool said,
+		uint8_t mac[SZC_PSP_PROOF])
 {
-	static const uint8_t label[2][17] = {"szc psp 1, server", "szc psp 1, client"};
-	uint8_t text[sizeof(label[0]) + 2 * SZC_PSP_KEY_MESSAGE_MAX];
-	size_t len = sizeof(label[0]);
+	uint8_t text[32 + 2 * SZC_PSP_KEY_MESSAGE_MAX];
+	size_t len = strlen(label);
 	bool done;
 
-	memcpy(text, label[client], len);
-	for (int i = 0; i < 2; i++) {
+	memcpy(text, label, len);
+	for (int i = 0; said && i < 2; i++) {
 		memcpy(text + len, psp->said[i], psp->said_len[i]);
 		len += psp->said_len[i];
 	}
-	done = HMAC(EVP_sha256(), psp->secret, sizeof(psp->secret), text, len, proof, NULL) != NULL;
+	done = HMAC(EVP_sha256(), key, SZC_PSP_PROOF, text, len, mac, NULL) != NULL;
 	OPENSSL_cleanse(text, sizeof(text));
 	return done ? 0 : -ENOMEM;
+}
+
+int szc_psp_prove(const struct szc_psp_conn *psp, bool client, uint8_t proof[SZC_PSP_PROOF])
+{
+	return szc_psp_mac(psp, psp->secret, client ? "szc psp 1, client" : "szc psp 1, server", true, proof);
 }
 
 /* All was said that is said inside TLS. */

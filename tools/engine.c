@@ -74,6 +74,7 @@ static int open_psp(struct engine *engine, const struct options *options, struct
 	struct szc_psp_options psp_options = {
 		.size = sizeof(psp_options),
 		.policy = options->psp == PSP_REQUIRE ? SZC_PSP_REQUIRE : SZC_PSP_AUTO,
+		.moves = options->moves,
 		.error = sentence,
 		.error_size = sizeof(sentence),
 	};

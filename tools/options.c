@@ -79,7 +79,8 @@ static const struct argp_option server_options[] = {
 	{"client-ca", KEY_CLIENT_CA, "FILE", 0, "Serve only clients with a certificate of an authority in this file",
 	 2},
 	{"max-connections", KEY_MAX_CONNECTIONS, "N", 0,
-	 "Serve this many at once, the others wait (default 64; 1 with --once)", 2},
+	 "Serve this many at once, the others wait (default 64; 1 with --once; with --psp a stream that moves takes two)",
+	 2},
 	{"port-file", KEY_PORT_FILE, "FILE", 0, "Write the port's number to this file once we listen", 2},
 	{"ifname", KEY_IFNAME, "NAME", 0,
 	 "Receive through a queue of this NIC, which then writes into our memory itself", 2},
@@ -296,7 +297,7 @@ static error_t parse_server(int key, char *arg, struct argp_state *state)
 		if (!options->cert || !options->key)
 			argp_error(state, "--cert FILE and --key FILE are needed: a TLS server shows a certificate");
 		if (options->once && !options->max_connections)
-			options->max_connections = 1;
+			options->max_connections = options->psp ? 4 : 1;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -378,7 +379,8 @@ static error_t parse_sender(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--ca and --insecure contradict each other");
 		if (!options->cert != !options->key)
 			argp_error(state, "--cert and --key go together");
-		options->max_connections = 1;
+		/* A stream that moves has two, and one that is about to be closed. */
+		options->max_connections = options->psp ? 4 : 1;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -474,6 +476,7 @@ void options_parse_recv(struct options *options, int argc, char **argv)
 		.children = listener_children,
 	};
 
+	options->moves = true;
 	argp_parse(&argp, argc, argv, 0, NULL, options);
 }
 
@@ -492,6 +495,7 @@ void options_parse_send(struct options *options, int argc, char **argv)
 		.children = sender_children,
 	};
 
+	options->moves = true;
 	argp_parse(&argp, argc, argv, 0, NULL, options);
 }
 

@@ -40,6 +40,7 @@ struct options {
 	enum szc_backend backend;
 	enum szc_tls_sending sending;
 	enum options_psp psp;
+	bool moves; /* the command lets streams move */
 	size_t area_size;
 	size_t area_max;
 	size_t buffer_size;

@@ -5,6 +5,8 @@
  * A reception is one connection's way: accepted → ready → data … → EOF, upon which its output is committed and only then
  * our own direction ended, so that a sender that sees our close_notify knows its payload to be safe. Connections are
  * closed between batches of events, never amid one: a later event of the batch may name them.
+ *
+ * With PSP a reception may go on on another connection, which is one without a name until it is known for that.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,15 +26,19 @@
 
 struct reception {
 	struct reception *next;
-	struct szc_conn *conn;
+	struct szc_conn *conn; /* NULL: another reception has it */
+	struct szc_conn *left; /* where it came from, until our end is sent there */
+	bool left_over;        /* ... and it is to be closed */
 	uint64_t number;
 	uint64_t bytes;
 	struct stopwatch watch;
 	struct output output;
 	struct failure failure;
 	char peer[PEER_NAME_SIZE];
+	bool begun;     /* it has an output */
 	bool committed; /* the output is whole and has its name */
 	bool ended;     /* to be closed after this batch of events */
+	bool stray;     /* it is no reception, and not counted */
 };
 
 struct receiver {
@@ -48,6 +54,12 @@ struct receiver {
 	uint64_t bytes;
 	bool done;
 };
+
+/* Whether a connection can turn out to be another one's stream. */
+static bool may_move(const struct receiver *receiver)
+{
+	return receiver->engine.psp;
+}
 
 /* 0 or an exit code. */
 static int open_output(struct receiver *receiver, struct reception *reception)
@@ -71,13 +83,32 @@ static int open_output(struct receiver *receiver, struct reception *reception)
 	return code;
 }
 
+/* Its own, or, when it turns out to be that, another one's next connection. */
+static void begin(struct receiver *receiver, struct reception *reception)
+{
+	if (receiver->options->once && receiver->summary.connections) {
+		reception->stray = reception->ended = true;
+		return;
+	}
+	reception->begun = true;
+	reception->number = ++receiver->number;
+	receiver->summary.connections++;
+	stopwatch_start(&receiver->summary.watch);
+	if (open_output(receiver, reception)) {
+		reception->ended = true;
+		return;
+	}
+	/* Numbers whose files are there from an earlier run are skipped. */
+	receiver->number = reception->number;
+}
+
 static void accepted(struct receiver *receiver, struct szc_conn *conn)
 {
 	struct reception *reception;
 	int error;
 
 	/* Events of a connection without a reception are ignored: it is closed, and nothing more comes of it. */
-	if (receiver->options->once && receiver->summary.connections) {
+	if (!may_move(receiver) && receiver->options->once && receiver->summary.connections) {
 		szc_conn_close(conn);
 		return;
 	}
@@ -88,20 +119,15 @@ static void accepted(struct receiver *receiver, struct szc_conn *conn)
 	}
 	reception->conn = conn;
 	reception->output = (struct output)OUTPUT_NONE;
-	reception->number = ++receiver->number;
-	receiver->summary.connections++;
 	reception->next = receiver->receptions;
 	receiver->receptions = reception;
 	szc_conn_set_user(conn, reception);
 	peer_name(szc_conn_fd(conn), reception->peer);
 	stopwatch_start(&reception->watch);
-	stopwatch_start(&receiver->summary.watch);
-	if (open_output(receiver, reception)) {
-		reception->ended = true;
+	if (!may_move(receiver))
+		begin(receiver, reception);
+	if (reception->ended)
 		return;
-	}
-	/* Numbers whose files are there from an earlier run are skipped. */
-	receiver->number = reception->number;
 	error = szc_tls_attach(conn, receiver->engine.tls, NULL);
 	if (error) {
 		failure_set_conn(&reception->failure, error, reception->peer, conn);
@@ -137,6 +163,20 @@ static void finish(struct reception *reception)
 		reception->ended = true;
 }
 
+/* The stream goes on elsewhere: the reception there was none of its own. */
+static void follow(struct receiver *receiver, struct reception *reception, struct szc_conn *next)
+{
+	struct reception *nameless = szc_conn_user(next);
+
+	nameless->conn = NULL;
+	nameless->stray = nameless->ended = true;
+	szc_conn_set_user(next, reception);
+	reception->left = reception->conn;
+	reception->left_over = szc_conn_shutdown(reception->left);
+	reception->conn = next;
+	receiver->summary.moves++;
+}
+
 static void handle(struct receiver *receiver, const struct szc_event *event)
 {
 	struct reception *reception;
@@ -151,12 +191,24 @@ static void handle(struct receiver *receiver, const struct szc_event *event)
 			szc_view_release(event->view);
 		return;
 	}
+	if (event->conn == reception->left) {
+		/* All of it was taken: whatever becomes of it, there is nothing to miss. */
+		reception->left_over |= event->type == SZC_EV_SENT || event->type == SZC_EV_ERROR;
+		return;
+	}
 	switch (event->type) {
+	case SZC_EV_READY:
+		if (!reception->begun)
+			begin(receiver, reception);
+		break;
 	case SZC_EV_DATA:
 		take(receiver, reception, event->view);
 		break;
 	case SZC_EV_EOF:
-		finish(reception);
+		if (szc_psp_moved(event->conn) && !reception->left)
+			follow(receiver, reception, szc_psp_moved(event->conn));
+		else
+			finish(reception);
 		break;
 	case SZC_EV_SENT:
 		reception->ended = true;
@@ -195,6 +247,19 @@ static void settle(struct receiver *receiver, struct reception *reception)
 {
 	struct summary *summary = &receiver->summary;
 
+	if (reception->left)
+		szc_conn_close(reception->left);
+	if (reception->stray) {
+		if (reception->conn)
+			szc_conn_close(reception->conn);
+		free(reception);
+		return;
+	}
+	/* One that failed before it was known whose it is counts by itself. */
+	if (!reception->begun) {
+		reception->number = ++receiver->number;
+		summary->connections++;
+	}
 	if (!reception->committed)
 		stopwatch_stop(&reception->watch);
 	stopwatch_stop(&summary->watch);
@@ -225,12 +290,30 @@ static void reap(struct receiver *receiver, bool all)
 	while (*link) {
 		struct reception *reception = *link;
 
+		if (reception->left_over) {
+			szc_conn_close(reception->left);
+			reception->left = NULL;
+			reception->left_over = false;
+		}
 		if (all || reception->ended) {
 			*link = reception->next;
 			settle(receiver, reception);
 		} else {
 			link = &reception->next;
 		}
+	}
+}
+
+/* What the library does with it, it does by itself; a stream that nothing more will come of ends here. */
+static void mind_rotations(struct receiver *receiver)
+{
+	for (struct reception *reception = receiver->receptions; reception; reception = reception->next) {
+		int error = reception->ended || !reception->begun ? 0 : szc_psp_should_move(reception->conn);
+
+		if (error >= 0)
+			continue;
+		failure_set(&reception->failure, EXIT_DATA, "%s: %s", reception->peer, szc_strerror(error));
+		reception->ended = true;
 	}
 }
 
@@ -245,7 +328,10 @@ static void serve(struct receiver *receiver)
 			break;
 		for (int i = 0; i < n; i++)
 			handle(receiver, &events[i]);
-		if (receiver->options->once && receiver->summary.connections && receiver->engine.listener) {
+		if (may_move(receiver))
+			mind_rotations(receiver);
+		if (!may_move(receiver) && receiver->options->once && receiver->summary.connections &&
+		    receiver->engine.listener) {
 			szc_listener_close(receiver->engine.listener);
 			receiver->engine.listener = NULL;
 		}
@@ -315,7 +401,7 @@ int receive(const struct options *options)
 	reap(&receiver, true);
 	output_discard(&receiver.once_output);
 	receiver.summary.bytes = receiver.bytes;
-	if (receiver.engine.rx && !options->once)
+	if (receiver.engine.rx && (!options->once || receiver.summary.moves))
 		szc_rx_trips(receiver.engine.rx, &receiver.summary.trips);
 	engine_close(&receiver.engine);
 	code = engine_report(options, &receiver.summary, &receiver.failure);

@@ -4,6 +4,9 @@
  *
  * connected → ready → pieces of the file … → shut down → sent → the peer's EOF. Only the last says that the receiver took
  * everything. The peer may send too, and must not be kept from it: what it sends is counted and dropped.
+ *
+ * With PSP the stream moves to another connection when a NIC's key was rotated: dialled → ready: the old one is shut down →
+ * its EOF → it is closed, and sending goes on on the new one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +32,9 @@ struct sender {
 	const struct options *options;
 	struct engine engine;
 	struct szc_conn *conn;
+	struct szc_conn *next; /* where the stream moves to */
+	struct szc_conn *left; /* where it came from, to be closed after this batch of events */
+	double move_began;
 	int input;
 	bool regular; /* the input never makes us wait */
 	bool ready;
@@ -84,29 +90,80 @@ static void host_of(const char *address, char *host, size_t size)
 	snprintf(host, size, "%.*s", (int)len, address);
 }
 
-static int connect_to(struct sender *sender)
+/* A connection with TLS on it, which resumes that session unless it is NULL. */
+static struct szc_conn *dial(struct sender *sender, SSL_SESSION *session)
 {
 	const struct options *options = sender->options;
 	int timeout = options->handshake_timeout ? options->handshake_timeout : CONNECT_MS;
 	char host[256];
-	struct szc_tls_peer peer = {.size = sizeof(peer), .host = host};
+	struct szc_tls_peer peer = {.size = sizeof(peer), .host = host, .session = session};
 	struct szc_rx *rx = sender->engine.rx;
+	struct szc_conn *conn;
 	int error;
 
-	error = szc_rx_connect(rx, options->connect, timeout, &sender->conn);
+	error = szc_rx_connect(rx, options->connect, timeout, &conn);
 	if (error) {
-		sender->conn = NULL;
-		return failure_set_szc(&sender->failure, error, options->connect, szc_rx_last_error(rx));
+		failure_set_szc(&sender->failure, error, options->connect, szc_rx_last_error(rx));
+		return NULL;
 	}
-	stopwatch_start(&sender->summary.watch);
-	sender->summary.connections = 1;
 	host_of(options->connect, host, sizeof(host));
 	if (options->server_name)
 		peer.host = options->server_name;
-	error = szc_tls_attach(sender->conn, sender->engine.tls, &peer);
+	error = szc_tls_attach(conn, sender->engine.tls, &peer);
 	if (error)
-		failure_set_conn(&sender->failure, error, options->connect, sender->conn);
+		failure_set_conn(&sender->failure, error, options->connect, conn);
+	return conn;
+}
+
+static int connect_to(struct sender *sender)
+{
+	sender->conn = dial(sender, NULL);
+	if (sender->conn)
+		stopwatch_start(&sender->summary.watch);
+	sender->summary.connections = sender->conn != NULL;
 	return sender->failure.exit_code;
+}
+
+/* ---- moving */
+
+static void begin_move(struct sender *sender)
+{
+	SSL_SESSION *session = szc_tls_session(sender->conn);
+	int error;
+
+	sender->move_began = progress_now();
+	sender->next = dial(sender, session);
+	SSL_SESSION_free(session);
+	if (!sender->next || sender->failure.exit_code)
+		return;
+	error = szc_psp_continue(sender->next, sender->conn);
+	if (error)
+		failure_set_szc(&sender->failure, error, "the stream cannot move", NULL);
+}
+
+static void mind_rotations(struct sender *sender)
+{
+	int move = sender->ready && !sender->shut_down ? szc_psp_should_move(sender->conn) : 0;
+
+	if (move < 0)
+		failure_set(&sender->failure, EXIT_DATA, "%s: %s", sender->options->connect, szc_strerror(move));
+	else if (move && !sender->next)
+		begin_move(sender);
+}
+
+static void end_move(struct sender *sender)
+{
+	double seconds = progress_now() - sender->move_began;
+
+	summary_note(&sender->summary, sender->conn, 0);
+	sender->left = sender->conn;
+	sender->conn = sender->next;
+	sender->next = NULL;
+	sender->ready = true;
+	sender->blocked = false;
+	sender->summary.moves++;
+	if (seconds > sender->summary.move_seconds)
+		sender->summary.move_seconds = seconds;
 }
 
 /* Whether an attempt to read the input makes sense now. */
@@ -157,7 +214,8 @@ static int push(struct sender *sender)
 		sender->summary.bytes += (uint64_t)n;
 		sender->blocked = (size_t)n < iov.iov_len;
 	}
-	if (!sender->input_eof || sender->shut_down)
+	/* While it moves, an end could not be told from the end of a connection. */
+	if (!sender->input_eof || sender->shut_down || sender->next)
 		return 0;
 	error = szc_conn_shutdown(sender->conn);
 	if (error)
@@ -181,8 +239,36 @@ static void failed(struct sender *sender, int error)
 		sender->failure = reason;
 }
 
+/* An event of where the stream moves to, or from. Returns whether there is no more to it. */
+static bool moving(struct sender *sender, const struct szc_event *event)
+{
+	int error;
+
+	if (event->conn == sender->left)
+		return event->type != SZC_EV_DATA;
+	if (event->conn == sender->conn) {
+		if (sender->next && event->type == SZC_EV_EOF && szc_psp_moved(event->conn) == sender->next) {
+			end_move(sender);
+			return true;
+		}
+		return sender->next && event->type == SZC_EV_SENT;
+	}
+	if (event->type == SZC_EV_READY) {
+		/* Nothing more is sent on the old one, and nothing on this one before the receiver has read that. */
+		sender->ready = false;
+		error = szc_conn_shutdown(sender->conn);
+		if (error)
+			failure_set_conn(&sender->failure, error, sender->options->connect, sender->conn);
+	}
+	if (event->type == SZC_EV_ERROR)
+		failure_set_conn(&sender->failure, event->error, sender->options->connect, event->conn);
+	return event->type != SZC_EV_DATA;
+}
+
 static void handle(struct sender *sender, const struct szc_event *event)
 {
+	if (moving(sender, event))
+		return;
 	switch (event->type) {
 	case SZC_EV_READY:
 		sender->ready = true;
@@ -252,6 +338,11 @@ static int turn(struct sender *sender)
 
 	for (int i = 0; i < n; i++)
 		handle(sender, &events[i]);
+	if (sender->left)
+		szc_conn_close(sender->left);
+	sender->left = NULL;
+	if (sender->engine.psp)
+		mind_rotations(sender);
 	progress_update(&sender->progress, sender->summary.bytes);
 	if (failure->exit_code || check_farewell(sender))
 		return failure->exit_code;

@@ -92,16 +92,17 @@ static json_t *ledger(const struct szc_trips *trips)
 int summary_print_json(const struct summary *summary, const struct failure *failure, FILE *file)
 {
 	json_t *counts = ledger(&summary->trips);
-	json_t *object = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o}",
-				   "command", summary->command, "backend", text_or_null(summary->backend), "bytes",
-				   (json_int_t)summary->bytes, "bytes_psp", (json_int_t)summary->bytes_psp, "bytes_tls",
-				   (json_int_t)(summary->bytes - summary->bytes_psp), "bytes_returned",
-				   (json_int_t)summary->bytes_back, "seconds", summary->watch.seconds, "cpu_seconds",
-				   summary->watch.cpu_seconds, "cipher", text_or_null(summary->cipher), "sending",
-				   text_or_null(summary->sending), "psp", text_or_null(summary->psp), "psp_why_not",
-				   text_or_null(summary->psp_why), "connections", (json_int_t)summary->connections,
-				   "connections_failed", (json_int_t)summary->failed, "peak_rss_bytes",
-				   (json_int_t)peak_rss(), "error", text_or_null(failure->sentence));
+	json_t *object = json_pack(
+		"{s:s, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:f, s:I, s:o}", "command",
+		summary->command, "backend", text_or_null(summary->backend), "bytes", (json_int_t)summary->bytes,
+		"bytes_psp", (json_int_t)summary->bytes_psp, "bytes_tls",
+		(json_int_t)(summary->bytes - summary->bytes_psp), "bytes_returned", (json_int_t)summary->bytes_back,
+		"seconds", summary->watch.seconds, "cpu_seconds", summary->watch.cpu_seconds, "cipher",
+		text_or_null(summary->cipher), "sending", text_or_null(summary->sending), "psp",
+		text_or_null(summary->psp), "psp_why_not", text_or_null(summary->psp_why), "connections",
+		(json_int_t)summary->connections, "connections_failed", (json_int_t)summary->failed, "moves",
+		(json_int_t)summary->moves, "move_seconds", summary->move_seconds, "peak_rss_bytes",
+		(json_int_t)peak_rss(), "error", text_or_null(failure->sentence));
 	int code = EXIT_SYSTEM;
 
 	if (object && counts && !json_object_update(object, counts) &&
@@ -147,6 +148,9 @@ void summary_print(const struct summary *summary, FILE *file)
 	if (summary->connections != 1)
 		fprintf(file, "connections   %" PRIu64 ", of which %" PRIu64 " failed\n", summary->connections,
 			summary->failed);
+	if (summary->moves)
+		fprintf(file, "moves         %" PRIu64 " to another connection, because a NIC's key was rotated\n",
+			summary->moves);
 	if (summary->bytes_back)
 		fprintf(file, "came back     %s\n", progress_amount(text, (double)summary->bytes_back));
 	if (*summary->psp)

@@ -26,7 +26,9 @@ struct summary {
 	uint64_t bytes_back; /* send: payload that came back from the receiver */
 	uint64_t bytes_psp;  /* of `bytes`: carried by PSP, the rest by TLS */
 	uint64_t connections;
-	uint64_t failed; /* ... of which did not end properly */
+	uint64_t failed;     /* ... of which did not end properly */
+	uint64_t moves;      /* of streams to new connections, because a NIC's key was rotated */
+	double move_seconds; /* the longest of them, as far as it was measured */
 	struct stopwatch watch;
 	struct szc_trips trips;
 	char backend[16];

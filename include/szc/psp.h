@@ -8,7 +8,8 @@
  * cannot, TLS carries the payload as if nothing had been asked: never is anything sent in clear. docs: szc_psp(7).
  *
  * Sockets have TCP timestamps (the kernel's default), or there is no PSP: it has no protection from replay of its own but
- * TCP's. A key is good until its NIC's key was rotated twice; a connection that lives longer than that falls silent.
+ * TCP's. A key is good until its NIC's key was rotated twice; a connection that lives longer than that falls silent, unless
+ * its stream moves to another connection in time (below).
  *
  * Conventions, errors, ownership and threads: see szc.h.
  */
@@ -45,6 +46,7 @@ struct szc_psp_options {
 	/* Versions that a NIC could do and that nobody enabled are enabled, at the first connection that needs them, and stay
 	 * so: others may have begun to use them. Needs CAP_NET_ADMIN; without it, it is as if not asked. */
 	bool enable;
+	bool moves;  /* the application lets streams move (see szc_psp_should_move()) */
 	char *error; /* where a failed szc_psp_ctx_open() writes its sentence; may be NULL */
 	size_t error_size;
 };
@@ -67,6 +69,32 @@ SZC_API const struct szc_tls_upgrade *szc_psp_upgrade(const struct szc_psp_ctx *
 SZC_API const char *szc_psp_cipher(const struct szc_conn *conn);
 /* Why PSP does not, as a sentence; NULL if it does, or if it was not configured. Lives as long as the connection. */
 SZC_API const char *szc_psp_why_not(const struct szc_conn *conn);
+
+/*
+ * ---- streams that move, where both ends have options->moves
+ *
+ * A socket keeps its keys for good. So when the NIC's key was rotated, a stream goes on on a new connection, without a lost
+ * or a doubled byte; the client dials it.
+ *
+ *   client: szc_psp_should_move() says 1: connect, szc_tls_attach() with the session of the old one, szc_psp_continue()
+ *           SZC_EV_READY of the new one: szc_conn_shutdown() of the old one, and nothing more is sent on it
+ *           SZC_EV_EOF of the old one, and szc_psp_moved(): it is closed, and the stream goes on on the new one
+ *   server: SZC_EV_EOF of the old one, and szc_psp_moved(): szc_conn_shutdown() of it, and closed after SZC_EV_SENT
+ *           SZC_EV_READY of the new one: the stream goes on there, and may be sent on again
+ *
+ * What came on the old connection is handed out before what comes on the new one. An end that SZC_EV_EOF tells is the stream's
+ * only if szc_psp_moved() says no.
+ */
+
+/* To be asked a few times a second. 0: no; 1: a client is to move it now. A server is told 0, and its client asked.
+ * SZC_E_PSP_EXPIRED: the key was rotated twice since this connection began, and nothing more will come. */
+SZC_API int szc_psp_should_move(struct szc_conn *conn);
+/* A client's, after szc_tls_attach(): the stream of `before` goes on here. SZC_E_STATE if either is not, or not yet, of
+ * this kind, or is over. */
+SZC_API int szc_psp_continue(struct szc_conn *conn, struct szc_conn *before);
+/* After SZC_EV_EOF: the connection where the stream goes on, to a server known from its SZC_EV_ACCEPTED; NULL: nowhere, it
+ * is over, or that connection has died. */
+SZC_API struct szc_conn *szc_psp_moved(const struct szc_conn *conn);
 
 #ifdef __cplusplus
 }

@@ -62,7 +62,7 @@ static void frame(const uint8_t *data, size_t len)
 		MUST(cut.type == whole.type && cut.length == whole.length &&
 		     !memcmp(cut.body, whole.body, sizeof(cut.body)));
 		MUST(whole.type == SZC_PSP_FRAME_PAYLOAD || whole.length <= sizeof(whole.body));
-		MUST(whole.length && whole.length <= SZC_PSP_PAYLOAD_MAX);
+		MUST(whole.length <= SZC_PSP_PAYLOAD_MAX);
 	}
 	while (pieces--)
 		free(iov[pieces].iov_base);
