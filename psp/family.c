@@ -6,7 +6,6 @@
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 
 int szc_psp_open(struct szc_psp *psp)
@@ -126,14 +125,9 @@ int szc_psp_rotate(struct szc_psp *psp, uint32_t device)
 
 int szc_psp_listen(struct szc_psp *psp)
 {
-	int error = szc_psp_open(psp), group;
+	int error = szc_psp_open(psp);
 
-	if (error)
-		return error;
-	group = genl_ctrl_resolve_grp(psp->netlink.sock, PSP_FAMILY, PSP_GROUP_USE);
-	if (group < 0 || nl_socket_add_membership(psp->netlink.sock, group))
-		return -EOPNOTSUPP;
-	return 0;
+	return error ? error : szc_nic_netlink_join(&psp->netlink, PSP_FAMILY, PSP_GROUP_USE);
 }
 
 int szc_psp_rotated(struct szc_psp *psp, void (*each)(uint32_t device, void *arg), void *arg)

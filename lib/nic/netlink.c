@@ -202,3 +202,42 @@ int szc_nic_netlink_family(struct szc_nic_netlink *netlink, const char *name)
 	error = szc_nic_netlink_ask(netlink, msg, take_family, &family);
 	return error ? error : family;
 }
+
+struct wanted_group {
+	const char *name;
+	int number;
+};
+
+static int take_group(const struct nlmsghdr *answer, void *arg)
+{
+	struct nlattr *tb[CTRL_ATTR_MAX + 1], *group;
+	struct wanted_group *wanted = arg;
+	int left;
+
+	if (genlmsg_parse((struct nlmsghdr *)answer, 0, tb, CTRL_ATTR_MAX, NULL) || !tb[CTRL_ATTR_MCAST_GROUPS])
+		return 0;
+	nla_for_each_nested(group, tb[CTRL_ATTR_MCAST_GROUPS], left)
+	{
+		const struct nlattr *name = nla_find(nla_data(group), nla_len(group), CTRL_ATTR_MCAST_GRP_NAME);
+		const struct nlattr *number = nla_find(nla_data(group), nla_len(group), CTRL_ATTR_MCAST_GRP_ID);
+
+		if (name && number && !nla_strcmp(name, wanted->name))
+			wanted->number = (int)szc_nic_netlink_uint(number);
+	}
+	return 0;
+}
+
+/* Not libnl's own: what we ask it does not count, and it would refuse the answer for its number. */
+int szc_nic_netlink_join(struct szc_nic_netlink *netlink, const char *family, const char *group)
+{
+	struct nl_msg *msg = szc_nic_netlink_command(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0);
+	struct wanted_group wanted = {.name = group, .number = -ENOENT};
+	int error;
+
+	if (msg)
+		nla_put_string(msg, CTRL_ATTR_FAMILY_NAME, family);
+	error = szc_nic_netlink_ask(netlink, msg, take_group, &wanted);
+	if (error || wanted.number < 0)
+		return error ? error : wanted.number;
+	return nl_socket_add_membership(netlink->sock, wanted.number) ? -EOPNOTSUPP : 0;
+}

@@ -20,6 +20,9 @@ void szc_nic_netlink_close(struct szc_nic_netlink *netlink);
 /* The number of a generic family, or -errno. */
 int szc_nic_netlink_family(struct szc_nic_netlink *netlink, const char *name);
 
+/* Hears from now on what the kernel tells that group of a generic family. 0 or -errno: -ENOENT if there is none. */
+int szc_nic_netlink_join(struct szc_nic_netlink *netlink, const char *family, const char *group);
+
 /* A request with room for a large table, or NULL. `flags` as NLM_F_DUMP. */
 struct nl_msg *szc_nic_netlink_request(int type, int flags);
 struct nl_msg *szc_nic_netlink_command(int family, int command, int flags);
