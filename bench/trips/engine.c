@@ -26,6 +26,9 @@ struct engine {
 	struct szc_trips before;
 	bool sealed; /* by PSP, once the other end's key was received */
 	struct seal seal;
+	const uint8_t *area;
+	size_t buffers;
+	bool *used; /* each of them */
 	/* An application that falls behind once: from then on more buffers are in use than are needed. */
 	struct szc_view *held[HELD_MAX];
 	uint64_t held_bytes;
@@ -105,13 +108,17 @@ static int listen_steered(struct engine *engine)
 	return write_port(arguments->port_file, port);
 }
 
-static void announce_area(const struct engine *engine)
+static int announce_area(struct engine *engine)
 {
 	void *base;
 	size_t size;
 
 	szc_rx_area(engine->rx, &base, &size);
 	announce(SZC_MARK_AREA, base, size);
+	engine->area = base;
+	engine->buffers = size / engine->receiver->arguments.buffer_size;
+	engine->used = calloc(engine->buffers, sizeof(*engine->used));
+	return engine->used ? 0 : complain("memory");
 }
 
 /* ---- from views to bytes */
@@ -160,13 +167,13 @@ static int take_into_a_copy(struct receiver *receiver, struct szc_conn *conn, st
 
 static int say(struct engine *engine, struct szc_conn *conn)
 {
-	struct iovec byte = {.iov_base = "!", .iov_len = 1};
+	struct iovec byte = {.iov_base = &engine->receiver->word, .iov_len = 1};
 
 	szc_rx_trips(engine->rx, &engine->before);
 	if (part_begins(engine->receiver))
 		return -1;
 	if (engine->take == take_into_a_copy)
-		return opener_say(szc_conn_user(conn));
+		return opener_say(szc_conn_user(conn), engine->receiver->word);
 	return szc_conn_send(conn, &byte, 1) == 1 ? 0 : complain_szc("send", szc_conn_last_error(conn));
 }
 
@@ -183,8 +190,8 @@ static int end(struct engine *engine)
 	receiver->ledger.opened_in_place = now.bytes_opened_in_place - engine->before.bytes_opened_in_place;
 	receiver->ledger.opened = now.bytes_opened - engine->before.bytes_opened;
 	if (engine->take == take_into_a_copy) {
-		receiver->ledger.user_copied += receiver->consumed.bytes - receiver->arguments.warm;
-		receiver->ledger.opened = receiver->consumed.bytes - receiver->arguments.warm;
+		receiver->ledger.user_copied += receiver->arguments.bytes;
+		receiver->ledger.opened = receiver->arguments.bytes;
 	}
 	return 0;
 }
@@ -207,11 +214,29 @@ static void done_with(struct engine *engine, struct szc_view *view)
 	*hold = 0;
 }
 
+/* Which buffers were ever used, so that it can be told when no others are any more. */
+static void note_buffers(struct engine *engine, const struct szc_view *view)
+{
+	int iovcnt;
+	const struct iovec *iov = szc_view_iov(view, &iovcnt);
+
+	for (int i = 0; i < iovcnt; i++) {
+		size_t at = (size_t)((const uint8_t *)iov[i].iov_base - engine->area) /
+			    engine->receiver->arguments.buffer_size;
+
+		if (at >= engine->buffers || engine->used[at])
+			continue;
+		engine->used[at] = true;
+		engine->receiver->fresh++;
+	}
+}
+
 static int on_data(struct engine *engine, struct szc_conn *conn, struct szc_view *view)
 {
 	struct receiver *receiver = engine->receiver;
 	int error = engine->take(receiver, conn, view);
 
+	note_buffers(engine, view);
 	done_with(engine, view);
 	if (!error && part_over(receiver))
 		error = say(engine, conn);
@@ -287,8 +312,7 @@ static int receive_engine(struct receiver *receiver, bool tls, take_view *take)
 	engine = (struct engine){.receiver = receiver, .take = take, .sealed = take == take_sealed};
 	error = prepare(&engine);
 	error = error ? error : open_engine(&engine, tls);
-	if (!error)
-		announce_area(&engine);
+	error = error ? error : announce_area(&engine);
 	error = error ? error : listen_steered(&engine);
 	error = error ? error : run(&engine);
 	if (engine.rx && szc_rx_close(engine.rx))
@@ -296,6 +320,7 @@ static int receive_engine(struct receiver *receiver, bool tls, take_view *take)
 	szc_tls_ctx_close(engine.tls);
 	if (engine.sealed)
 		seal_close(&engine.seal);
+	free(engine.used);
 	if (engine.nic && szc_nic_restore(engine.nic))
 		error = complain_szc(receiver->arguments.ifname, szc_nic_last_error(engine.nic));
 	szc_nic_close(engine.nic);

@@ -100,6 +100,8 @@ class Figures:
             "instructions_per_byte_aead": round(self.instructions(CIPHERS), 4),
             "instructions_per_byte_other": round(self.instructions(("kernel", "user")), 4),
             "bytes_delivered": self.bytes,
+            "bytes_warm": self.ledger["warm"],
+            "steady": self.ledger["steady"],
             "bytes_device": self.device,
             "bytes_zero_copy": counts["stored"]["device"]["area"],
             "bytes_outside_area": self.outside,

@@ -77,9 +77,9 @@ static int flush(struct opener *opener)
 	return 0;
 }
 
-int opener_say(struct opener *opener)
+int opener_say(struct opener *opener, char word)
 {
-	return SSL_write(opener->ssl, "!", 1) == 1 ? flush(opener) : complain_ssl("SSL_write");
+	return SSL_write(opener->ssl, &word, 1) == 1 ? flush(opener) : complain_ssl("SSL_write");
 }
 
 /* ---- the handshake: OpenSSL is fed a record at a time, so that it has nothing left when it is done */

@@ -17,6 +17,6 @@ struct opener *opener_new(struct receiver *receiver, struct szc_conn *conn);
 /* The next bytes of the connection. */
 int opener_take(struct opener *opener, struct receiver *receiver, const unsigned char *data, size_t len);
 /* A byte to the peer. */
-int opener_say(struct opener *opener);
+int opener_say(struct opener *opener, char word);
 
 #endif

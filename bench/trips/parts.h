@@ -2,14 +2,17 @@
 /*
  * The payload comes in parts. The receiver asks for each with a byte, once all of the one before was delivered, but for the
  * first, which comes by itself. All are as long as the last one, which is counted; only the first may be shorter: so what is
- * counted is the repetition of what was done before, its beginning and its end included.
+ * counted is the repetition of what was done before, its beginning and its end included. How many there are the receiver
+ * decides.
  */
 #ifndef BENCH_TRIPS_PARTS_H
 #define BENCH_TRIPS_PARTS_H
 
 #include <stdint.h>
 
-/* Bytes of the first part, of `warm` before the last one, and `bytes` of that. */
+enum { PART_MORE = '+', PART_LAST = '!' };
+
+/* Bytes of the first part, if at least `warm` bytes shall come before the last one, which has `bytes`. */
 static inline uint64_t first_part(uint64_t warm, uint64_t bytes)
 {
 	return warm % bytes ? warm % bytes : bytes;

@@ -16,6 +16,11 @@
 #include "receiver.h"
 #include "settle.h"
 
+enum {
+	QUIET = 2,      /* parts */
+	PARTS_MAX = 10, /* before the last one */
+};
+
 static const struct mode {
 	const char *name;
 	receive_mode *receive;
@@ -179,12 +184,12 @@ static uint64_t now_ns(clockid_t clock)
 
 bool part_over(const struct receiver *receiver)
 {
-	return receiver->consumed.bytes >= receiver->asked && !complete(receiver);
+	return receiver->consumed.bytes >= receiver->asked && receiver->word != PART_LAST;
 }
 
 bool complete(const struct receiver *receiver)
 {
-	return receiver->consumed.bytes >= receiver->arguments.warm + receiver->arguments.bytes;
+	return receiver->consumed.bytes >= receiver->asked && receiver->word == PART_LAST;
 }
 
 static int counting_begins(struct receiver *receiver)
@@ -206,10 +211,19 @@ static int counting_begins(struct receiver *receiver)
 
 int part_begins(struct receiver *receiver)
 {
-	bool last = receiver->asked == receiver->arguments.warm;
-
+	receiver->quiet = receiver->fresh ? 0 : receiver->quiet + 1;
+	receiver->fresh = 0;
+	receiver->ledger.steady = receiver->quiet >= QUIET;
+	receiver->word = PART_MORE;
+	if (receiver->asked >= receiver->arguments.warm && (receiver->ledger.steady || receiver->parts >= PARTS_MAX))
+		receiver->word = PART_LAST;
+	receiver->parts++;
 	receiver->asked += receiver->arguments.bytes;
-	return last ? counting_begins(receiver) : 0;
+	if (receiver->word != PART_LAST)
+		return 0;
+	receiver->ledger.warm = receiver->consumed.bytes;
+	receiver->consumed.sum = 0;
+	return counting_begins(receiver);
 }
 
 int counting_ends(struct receiver *receiver)
@@ -282,11 +296,12 @@ static void print(const struct receiver *receiver)
 	printf("{\"mode\": \"%s\", \"bytes\": %" PRIu64 ", \"sum\": \"%016" PRIx64 "\", \"cipher\": \"%s\", "
 	       "\"model\": %s, \"device\": %" PRIu64 ", \"zero_copy\": %" PRIu64 ", \"kernel_copied\": %" PRIu64 ", "
 	       "\"user_copied\": %" PRIu64 ", \"opened_in_place\": %" PRIu64 ", \"opened\": %" PRIu64 ", "
-	       "\"opened_again\": %" PRIu64 ", \"elapsed_ns\": %" PRIu64 ", \"cpu_ns\": %" PRIu64 "}\n",
-	       receiver->arguments.mode, receiver->consumed.bytes - receiver->arguments.warm, receiver->consumed.sum,
-	       receiver->cipher, ledger->model ? "true" : "false", ledger->device, ledger->zero_copy,
-	       ledger->kernel_copied, ledger->user_copied, ledger->opened_in_place, ledger->opened,
-	       ledger->opened_again, ledger->elapsed_ns, ledger->cpu_ns);
+	       "\"opened_again\": %" PRIu64 ", \"warm\": %" PRIu64 ", \"steady\": %s, \"elapsed_ns\": %" PRIu64
+	       ", \"cpu_ns\": %" PRIu64 "}\n",
+	       receiver->arguments.mode, receiver->arguments.bytes, receiver->consumed.sum, receiver->cipher,
+	       ledger->model ? "true" : "false", ledger->device, ledger->zero_copy, ledger->kernel_copied,
+	       ledger->user_copied, ledger->opened_in_place, ledger->opened, ledger->opened_again, ledger->warm,
+	       ledger->steady ? "true" : "false", ledger->elapsed_ns, ledger->cpu_ns);
 }
 
 int main(int argc, char **argv)

@@ -40,13 +40,19 @@ struct ledger {
 	uint64_t
 		opened_again; /* records, by the kernel's TLS (/proc/net/tls_stat), which may not hold for padded ones */
 	uint64_t elapsed_ns, cpu_ns;
-	bool model; /* the copies are what the code is known to do, not what was counted */
+	uint64_t warm; /* bytes before it */
+	bool steady;   /* no buffer was used for the first time in the parts before it */
+	bool model;    /* the copies are what the code is known to do, not what was counted */
 };
 
 struct receiver {
 	struct arguments arguments;
 	struct consumed consumed;
 	uint64_t asked; /* the payload that was asked for */
+	unsigned fresh; /* buffers of the area that were used for the first time in this part */
+	unsigned quiet; /* parts in a row without any */
+	unsigned parts; /* asked for by a byte */
+	char word;      /* that the mode says to ask for the next one */
 	struct ledger ledger;
 	uint64_t device_before, zero_copy_before, again_before, elapsed_before, cpu_before;
 	char cipher[48];
@@ -81,11 +87,12 @@ receive_mode receive_recv, receive_openssl, receive_ktls, receive_ktls_nopad, re
 /* All of libcrypto's code. */
 void announce_cipher(void);
 
-/* All that was asked for was delivered, and it is not all there is. */
+/* All that was asked for was delivered, and it is not all there is to be. */
 bool part_over(const struct receiver *receiver);
 bool complete(const struct receiver *receiver);
 
-/* Between parts, before the mode says its byte; counting begins where the last one does. */
+/* Between parts, before the mode says its word; counting begins where the last one does. That comes after `warm` bytes, and
+ * when as many buffers are in use as will be, or a limit is reached. */
 int part_begins(struct receiver *receiver);
 int counting_ends(struct receiver *receiver);
 

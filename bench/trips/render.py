@@ -52,13 +52,16 @@ def area_lines(result):
 
 def table(result):
     cache = result["cache"]
-    lines = [f"{result['payload_bytes'] / MIB:g} MiB, {result['warm_bytes'] / MIB:g} MiB before it, in messages of {result['message_bytes'] // 1024} KiB, MTU "
+    lines = [f"{result['payload_bytes'] / MIB:g} MiB, {result['warm_bytes'] / MIB:g} MiB or more before it, in messages of {result['message_bytes'] // 1024} KiB, MTU "
              f"{result['mtu']}, TLS records of 16 KiB, buffers of {result['buffer_bytes'] // 1024} KiB, an area of "
              f"{result['area_bytes'] / MIB:g} MiB, a ring of {result['ring']}",
              "Last-level cache (a model): " + shape(dict(cache, size=cache["bytes"])), ""]
     lines += columns([COLUMNS, *(cells(row) for row in result["modes"])])
     if any(row["ledger"] == "model" for row in result["modes"]):
         lines.append("* a model: nobody counts inside OpenSSL or the kernel's TLS. What was observed is not.")
+    unsteady = [row["mode"] for row in result["modes"] if not row["steady"]]
+    if unsteady:
+        lines.append(f"Not steady, more and more buffers were in use: {', '.join(unsteady)}.")
     lines += area_lines(result)
     for name, points in result.get("sweeps", {}).items():
         lines += sweep_lines(name, points)

@@ -5,7 +5,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -101,19 +100,19 @@ static int send_part(struct sender *sender, const struct arguments *arguments, u
 	return 0;
 }
 
-/* False: the connection ended. */
-static bool wait_for_byte(struct sender *sender)
+/* The receiver's; 0: the connection ended. */
+static char wait_for_word(struct sender *sender)
 {
-	char byte;
+	char word;
 
 	if (sender->ssl)
-		return SSL_read(sender->ssl, &byte, 1) == 1;
-	return recv(sender->fd, &byte, 1, 0) == 1;
+		return SSL_read(sender->ssl, &word, 1) == 1 ? word : 0;
+	return recv(sender->fd, &word, 1, 0) == 1 ? word : 0;
 }
 
 static int send_parts(struct sender *sender, const struct arguments *arguments)
 {
-	const uint64_t whole = arguments->warm + arguments->bytes;
+	char word;
 
 	if (!arguments->unwatched && settle())
 		return complain("settling");
@@ -121,18 +120,19 @@ static int send_parts(struct sender *sender, const struct arguments *arguments)
 	    (arguments->psp && seal_socket(NULL, sender->fd)) ||
 	    send_part(sender, arguments, first_part(arguments->warm, arguments->bytes)))
 		return -1;
-	while (sender->position < whole) {
-		if (!wait_for_byte(sender)) {
-			fprintf(stderr,
-				"trips-send: the receiver asked for no more than %" PRIu64 " bytes of %" PRIu64 "\n",
-				sender->position, whole);
+	do {
+		word = wait_for_word(sender);
+		if (!word) {
+			fprintf(stderr, "trips-send: the receiver did not ask for the last part\n");
 			return -1;
 		}
+		/* Each the same, so that in every mode the same is counted. */
+		sender->position = 0;
 		if (send_part(sender, arguments, arguments->bytes))
 			return -1;
-	}
+	} while (word != PART_LAST);
 	/* The receiver just ends when it has all. */
-	wait_for_byte(sender);
+	wait_for_word(sender);
 	return 0;
 }
 

@@ -117,7 +117,7 @@ static ssize_t some_recv(struct way *way)
 
 static int say_send(struct way *way)
 {
-	return send(way->fd, "!", 1, MSG_NOSIGNAL) == 1 ? 0 : complain("send");
+	return send(way->fd, &way->receiver->word, 1, MSG_NOSIGNAL) == 1 ? 0 : complain("send");
 }
 
 int receive_recv(struct receiver *receiver)
@@ -126,7 +126,7 @@ int receive_recv(struct receiver *receiver)
 	int error = way_begin(&way, receiver);
 
 	error = error ? error : way_receive(&way, some_recv, say_send);
-	receiver->ledger.kernel_copied = receiver->consumed.bytes - receiver->arguments.warm;
+	receiver->ledger.kernel_copied = receiver->arguments.bytes;
 	way_end(&way);
 	return error;
 }
@@ -140,7 +140,7 @@ int receive_psp_recv(struct receiver *receiver)
 	error = error ? error : seal_socket(receiver->arguments.ifname, way.fd);
 	snprintf(receiver->cipher, sizeof(receiver->cipher), "PSP AES-GCM-128");
 	error = error ? error : way_receive(&way, some_recv, say_send);
-	receiver->ledger.kernel_copied = receiver->consumed.bytes - receiver->arguments.warm;
+	receiver->ledger.kernel_copied = receiver->arguments.bytes;
 	way_end(&way);
 	return error;
 }
@@ -180,7 +180,7 @@ static ssize_t some_openssl(struct way *way)
 
 static int say_openssl(struct way *way)
 {
-	return SSL_write(way->ssl, "!", 1) == 1 ? 0 : complain_ssl("SSL_write");
+	return SSL_write(way->ssl, &way->receiver->word, 1) == 1 ? 0 : complain_ssl("SSL_write");
 }
 
 int receive_openssl(struct receiver *receiver)
@@ -197,7 +197,7 @@ int receive_openssl(struct receiver *receiver)
 	/* recv() into OpenSSL's buffer, decrypted there, and from there to ours. */
 	receiver->ledger.model = true;
 	receiver->ledger.kernel_copied = receiver->ledger.user_copied = receiver->ledger.opened =
-		receiver->consumed.bytes - receiver->arguments.warm;
+		receiver->arguments.bytes;
 	way_end(&way);
 	return error;
 }
@@ -234,7 +234,7 @@ static int receive_kernel_tls(struct receiver *receiver, bool no_pad)
 	error = error ? error : way_receive(&way, some_recv, say_openssl);
 	/* Decrypted into the reader's memory; where there can be padding, into the kernel's, and copied from there. */
 	receiver->ledger.model = true;
-	receiver->ledger.opened = receiver->consumed.bytes - receiver->arguments.warm;
+	receiver->ledger.opened = receiver->arguments.bytes;
 	receiver->ledger.kernel_copied = receiver->ledger.opened * (no_pad ? 1 : 2);
 	way_end(&way);
 	return error;
