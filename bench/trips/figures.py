@@ -102,6 +102,7 @@ class Figures:
             "bytes_delivered": self.bytes,
             "bytes_warm": self.ledger["warm"],
             "steady": self.ledger["steady"],
+            "buffers_fresh": self.ledger["fresh"],
             "bytes_device": self.device,
             "bytes_zero_copy": counts["stored"]["device"]["area"],
             "bytes_outside_area": self.outside,

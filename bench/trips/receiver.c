@@ -192,7 +192,8 @@ bool complete(const struct receiver *receiver)
 	return receiver->consumed.bytes >= receiver->asked && receiver->word == PART_LAST;
 }
 
-static int counting_begins(struct receiver *receiver)
+/* What is done before every part alike: what comes after a pause comes otherwise than what comes without one. */
+static int look_and_rest(struct receiver *receiver)
 {
 	struct nic_counts counts;
 
@@ -203,10 +204,16 @@ static int counting_begins(struct receiver *receiver)
 	receiver->again_before = decrypted_again();
 	if (!receiver->arguments.unwatched && settle())
 		return complain("settling");
+	return 0;
+}
+
+static void counting_begins(struct receiver *receiver)
+{
+	receiver->ledger.warm = receiver->consumed.bytes;
+	receiver->consumed.sum = 0;
 	receiver->elapsed_before = now_ns(CLOCK_MONOTONIC);
 	receiver->cpu_before = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	szc_mark(SZC_MARK_RUN);
-	return 0;
 }
 
 int part_begins(struct receiver *receiver)
@@ -219,11 +226,11 @@ int part_begins(struct receiver *receiver)
 		receiver->word = PART_LAST;
 	receiver->parts++;
 	receiver->asked += receiver->arguments.bytes;
-	if (receiver->word != PART_LAST)
-		return 0;
-	receiver->ledger.warm = receiver->consumed.bytes;
-	receiver->consumed.sum = 0;
-	return counting_begins(receiver);
+	if (look_and_rest(receiver))
+		return -1;
+	if (receiver->word == PART_LAST)
+		counting_begins(receiver);
+	return 0;
 }
 
 int counting_ends(struct receiver *receiver)
@@ -296,12 +303,12 @@ static void print(const struct receiver *receiver)
 	printf("{\"mode\": \"%s\", \"bytes\": %" PRIu64 ", \"sum\": \"%016" PRIx64 "\", \"cipher\": \"%s\", "
 	       "\"model\": %s, \"device\": %" PRIu64 ", \"zero_copy\": %" PRIu64 ", \"kernel_copied\": %" PRIu64 ", "
 	       "\"user_copied\": %" PRIu64 ", \"opened_in_place\": %" PRIu64 ", \"opened\": %" PRIu64 ", "
-	       "\"opened_again\": %" PRIu64 ", \"warm\": %" PRIu64 ", \"steady\": %s, \"elapsed_ns\": %" PRIu64
-	       ", \"cpu_ns\": %" PRIu64 "}\n",
+	       "\"opened_again\": %" PRIu64 ", \"warm\": %" PRIu64
+	       ", \"steady\": %s, \"fresh\": %u, \"elapsed_ns\": %" PRIu64 ", \"cpu_ns\": %" PRIu64 "}\n",
 	       receiver->arguments.mode, receiver->arguments.bytes, receiver->consumed.sum, receiver->cipher,
 	       ledger->model ? "true" : "false", ledger->device, ledger->zero_copy, ledger->kernel_copied,
 	       ledger->user_copied, ledger->opened_in_place, ledger->opened, ledger->opened_again, ledger->warm,
-	       ledger->steady ? "true" : "false", ledger->elapsed_ns, ledger->cpu_ns);
+	       ledger->steady ? "true" : "false", receiver->fresh, ledger->elapsed_ns, ledger->cpu_ns);
 }
 
 int main(int argc, char **argv)
