@@ -127,6 +127,16 @@ void szc_layer_ready(struct szc_conn *conn)
 	szc_conn_list(conn);
 }
 
+void szc_layer_patience(struct szc_conn *conn)
+{
+	conn->deadline_ms = 0;
+}
+
+void szc_layer_abort(struct szc_conn *conn, int error)
+{
+	szc_conn_kill(conn, error);
+}
+
 int szc_layer_fail(struct szc_conn *conn, int error, const char *format, ...)
 {
 	va_list args;

@@ -148,11 +148,22 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Of a device; of more than fit the last ones share a place, and streams move more often than they must. */
+static struct szc_psp_rotations *rotations_of(struct szc_psp_ctx *ctx, uint32_t device)
+{
+	struct szc_psp_rotations *at = ctx->rotations;
+
+	while (at->device != device && at->count && at < &ctx->rotations[SZC_PSP_DEVICES_MAX - 1])
+		at++;
+	return at;
+}
+
 static void count_rotation(uint32_t device, void *arg)
 {
-	unsigned *rotations = arg;
+	struct szc_psp_rotations *rotations = rotations_of(arg, device);
 
-	rotations[device % SZC_PSP_DEVICES_MAX]++;
+	rotations->device = device;
+	rotations->count++;
 }
 
 unsigned szc_psp_ctx_rotations(struct szc_psp_ctx *ctx, uint32_t device, bool fresh)
@@ -163,9 +174,9 @@ unsigned szc_psp_ctx_rotations(struct szc_psp_ctx *ctx, uint32_t device, bool fr
 	pthread_mutex_lock(&ctx->lock);
 	if (ctx->options.moves && (fresh || now - ctx->looked_ms >= LOOK_MS)) {
 		ctx->looked_ms = now;
-		szc_psp_rotated(&ctx->notices, count_rotation, ctx->rotations);
+		szc_psp_rotated(&ctx->notices, count_rotation, ctx);
 	}
-	rotations = ctx->rotations[device % SZC_PSP_DEVICES_MAX];
+	rotations = rotations_of(ctx, device)->count;
 	pthread_mutex_unlock(&ctx->lock);
 	return rotations;
 }
@@ -185,14 +196,13 @@ void szc_psp_ctx_list(struct szc_psp_ctx *ctx, struct szc_psp_conn *psp)
 
 void szc_psp_ctx_unlist(struct szc_psp_ctx *ctx, struct szc_psp_conn *psp)
 {
-	if (!psp->link)
-		return;
 	pthread_mutex_lock(&ctx->lock);
-	*psp->link = psp->next;
-	if (psp->next)
+	if (psp->link)
+		*psp->link = psp->next;
+	if (psp->link && psp->next)
 		psp->next->link = psp->link;
-	pthread_mutex_unlock(&ctx->lock);
 	psp->link = NULL;
+	pthread_mutex_unlock(&ctx->lock);
 }
 
 struct szc_psp_conn *szc_psp_ctx_listed(struct szc_psp_ctx *ctx, const struct szc_rx *rx, const uint8_t *id)

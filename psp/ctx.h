@@ -21,7 +21,10 @@ struct szc_psp_ctx {
 	/* Of the kernel's notices, as far as they were read. */
 	struct szc_psp notices;
 	uint64_t looked_ms;
-	unsigned rotations[SZC_PSP_DEVICES_MAX]; /* by the device's number, modulo */
+	struct szc_psp_rotations {
+		uint32_t device;
+		unsigned count;
+	} rotations[SZC_PSP_DEVICES_MAX]; /* of those that had any */
 
 	struct szc_psp_conn *streams; /* that can be gone on with */
 };

@@ -51,7 +51,8 @@ int szc_psp_move_claimed(struct szc_conn *conn, struct szc_psp_conn *psp, const 
 	uint8_t proof[SZC_PSP_PROOF];
 	int error;
 
-	if (!psp->may_move || !before || before == psp || before->after || before->client)
+	if (!psp->may_move || !before || before == psp || before->after || before->client || before->waits ||
+	    before->ended_there || szc_conn_error(before->conn))
 		return szc_layer_fail(conn, SZC_E_PSP_MESSAGE, "the peer goes on with a stream that is not here");
 	error = szc_psp_mac(psp, before->key, "szc psp 1, claim", true, proof);
 	if (error)
@@ -60,6 +61,8 @@ int szc_psp_move_claimed(struct szc_conn *conn, struct szc_psp_conn *psp, const 
 		return szc_layer_fail(conn, SZC_E_PSP_MESSAGE, "the peer goes on with a stream that is not its own");
 	join(psp, before);
 	psp->waits = true;
+	/* As long as the old one takes to be read; when that dies, this one does. */
+	szc_layer_patience(conn);
 	return 0;
 }
 
@@ -67,10 +70,10 @@ static int move_came(struct szc_conn *conn, struct szc_psp_conn *psp)
 {
 	int error = 0;
 
-	if (!psp->after)
+	/* A server answers a client's. */
+	if (!psp->after || !psp->after->started || (psp->client && !psp->left_here))
 		return szc_layer_fail(conn, SZC_E_PSP_MESSAGE, "the peer moves the stream, and there is nowhere to");
 	psp->moved = true;
-	psp->after->may_go = true;
 	if (psp->client)
 		error = szc_psp_say(psp->after->conn, SZC_PSP_FRAME_GO, NULL, 0);
 	return error ? error : SZC_LAYER_EOF;
@@ -100,7 +103,10 @@ void szc_psp_move_forget(struct szc_psp_conn *psp)
 	if (psp->after) {
 		psp->after->before = NULL;
 		/* Not moved: what it had left is missing. */
-		psp->after->lost = !psp->moved;
+		if (!psp->moved && psp->after->waits)
+			szc_layer_abort(psp->after->conn,
+					szc_layer_fail(psp->after->conn, SZC_E_CLOSED,
+						       "the connection died that this one goes on with"));
 	}
 }
 
@@ -111,7 +117,8 @@ int szc_psp_should_move(struct szc_conn *conn)
 	struct szc_psp_conn *psp = szc_psp_conn_of(conn);
 	unsigned rotations;
 
-	if (!psp || !psp->started || !psp->may_move || psp->moved || szc_conn_error(conn))
+	if (!psp || !psp->started || !psp->may_move || psp->moved || psp->ended_here || psp->ended_there ||
+	    szc_conn_error(conn))
 		return 0;
 	rotations = szc_psp_ctx_rotations(psp->ctx, psp->place.device, false) - psp->rotations;
 	if (rotations >= 2)
@@ -128,16 +135,23 @@ int szc_psp_continue(struct szc_conn *conn, struct szc_conn *before)
 {
 	struct szc_psp_conn *psp = szc_psp_conn_of(conn), *old = szc_psp_conn_of(before);
 
-	if (!psp || !old || psp == old || psp->taken || psp->before || !old->started || !old->may_move ||
-	    !old->client || old->after || old->moved || szc_conn_error(before))
+	if (!psp || !old || psp == old || psp->ctx != old->ctx || szc_conn_rx(conn) != szc_conn_rx(before) ||
+	    !psp->client || psp->taken || psp->before || !old->started || !old->may_move || !old->client ||
+	    old->after || old->before || old->moved || old->ended_here || old->ended_there || szc_conn_error(before))
 		return SZC_E_STATE;
 	join(psp, old);
 	return 0;
 }
 
-struct szc_conn *szc_psp_moved(const struct szc_conn *conn)
+int szc_psp_moved(const struct szc_conn *conn, struct szc_conn **next)
 {
 	const struct szc_psp_conn *psp = szc_psp_conn_of(conn);
 
-	return psp && psp->moved && psp->after ? psp->after->conn : NULL;
+	*next = NULL;
+	if (!psp || !psp->moved)
+		return 0;
+	if (!psp->after || szc_conn_error(psp->after->conn))
+		return SZC_E_CLOSED;
+	*next = psp->after->conn;
+	return 1;
 }

@@ -7,7 +7,10 @@
 #include <string.h>
 #include <openssl/crypto.h>
 
-enum { PIECES = 64 };
+enum {
+	PIECES = 64,
+	STEP = 64 * 1024, /* delivered at once, so that a view gets no longer than others do */
+};
 
 int szc_psp_say(struct szc_conn *conn, enum szc_psp_message_type type, const uint8_t *body, uint32_t len)
 {
@@ -70,8 +73,13 @@ static int end_came(struct szc_conn *conn, struct szc_psp_conn *psp, const struc
 
 	for (size_t i = 0; i < sizeof(total); i++)
 		total = total << 8 | frame->body[i];
+	if (total == psp->received && frame->type == SZC_PSP_FRAME_MOVE)
+		return szc_psp_move_came(conn, psp, frame->type);
+	if (total == psp->received && psp->left_here)
+		return szc_layer_fail(conn, SZC_E_CLOSED, "the peer ended its direction while the stream moved");
+	psp->ended_there = true;
 	if (total == psp->received)
-		return frame->type == SZC_PSP_FRAME_END ? SZC_LAYER_EOF : szc_psp_move_came(conn, psp, frame->type);
+		return SZC_LAYER_EOF;
 	return szc_layer_fail(conn, SZC_E_PSP_MESSAGE, "the peer ended after %llu bytes, and %llu came",
 			      (unsigned long long)total, (unsigned long long)psp->received);
 }
@@ -85,20 +93,20 @@ static int frame_came(struct szc_conn *conn, struct szc_psp_conn *psp, const str
 				     : "what came first under PSP is no start: bytes were put in, or taken out");
 	if (is_start(psp, frame))
 		return start_came(conn, psp, frame);
+	if (psp->waits && frame->type != SZC_PSP_FRAME_GO)
+		return szc_layer_fail(conn, SZC_E_PSP_MESSAGE,
+				      "the peer goes on with the stream before it read the rest");
 	if (frame->type == SZC_PSP_FRAME_END || frame->type == SZC_PSP_FRAME_MOVE)
 		return end_came(conn, psp, frame);
 	if (frame->type != SZC_PSP_FRAME_PAYLOAD)
 		return szc_psp_move_came(conn, psp, frame->type);
-	if (psp->waits)
-		return szc_layer_fail(conn, SZC_E_PSP_MESSAGE,
-				      "the peer goes on with the stream before it read the rest");
 	psp->left = frame->length;
 	return SZC_LAYER_PROGRESS;
 }
 
 static int deliver(struct szc_conn *conn, struct szc_psp_conn *psp, size_t avail)
 {
-	size_t part = avail < psp->left ? avail : psp->left;
+	size_t most = psp->left < STEP ? psp->left : STEP, part = avail < most ? avail : most;
 	int error = szc_layer_deliver(conn, part);
 
 	if (error)
@@ -116,8 +124,6 @@ static int psp_input(struct szc_conn *conn, void *state)
 	int iovcnt, result;
 	size_t avail = szc_layer_peek(conn, &iov, &iovcnt), len = SZC_PSP_FRAME_HEADER;
 
-	if (psp->lost)
-		return szc_layer_fail(conn, SZC_E_CLOSED, "the connection died that this one goes on with");
 	if (psp->left)
 		return deliver(conn, psp, avail);
 	result = szc_psp_frame_parse(&frame, iov, avail);
@@ -193,16 +199,25 @@ static ssize_t psp_send(struct szc_conn *conn, void *state, const struct iovec *
 	return (ssize_t)taken;
 }
 
+/* Whether the end of this connection is not that of the stream: a client says so once the server knows of the new one (before,
+ * that was dialled in vain), a server when its client did. */
+static bool goes_on(const struct szc_psp_conn *psp)
+{
+	return psp->client ? psp->after && psp->after->started : psp->moved;
+}
+
 static int psp_shutdown(struct szc_conn *conn, void *state)
 {
-	const struct szc_psp_conn *psp = state;
+	struct szc_psp_conn *psp = state;
 	uint8_t total[sizeof(uint64_t)];
 
 	for (size_t i = 0; i < sizeof(total); i++)
 		total[i] = (uint8_t)(psp->sent >> (56 - 8 * i));
-	/* Once the peer knows of the new connection; before, this is the end of all, and that one was dialled in vain. */
-	return szc_psp_say(conn, psp->after && psp->after->started ? SZC_PSP_FRAME_MOVE : SZC_PSP_FRAME_END, total,
-			   sizeof(total));
+	psp->left_here = goes_on(psp);
+	psp->ended_here = !psp->left_here;
+	if (psp->left_here && !psp->client && psp->after)
+		psp->after->may_go = true;
+	return szc_psp_say(conn, psp->left_here ? SZC_PSP_FRAME_MOVE : SZC_PSP_FRAME_END, total, sizeof(total));
 }
 
 static void psp_free(void *state)

@@ -58,7 +58,8 @@ struct szc_psp_conn {
 	bool moved;                          /* the peer ended this connection, and not the stream */
 	bool waits;                          /* for the peer to have read the connection before */
 	bool may_go;                         /* ... which has */
-	bool lost;                           /* the connection before died first */
+	bool left_here;                      /* we said that it goes on elsewhere */
+	bool ended_here, ended_there;        /* a direction is over: END was said, or came */
 };
 
 extern const struct szc_tls_upgrade szc_psp_upgrade_ops;

@@ -97,7 +97,7 @@ static int key_update(struct szc_conn *conn, struct szc_tls *tls, const uint8_t 
 		return SZC_LAYER_PROGRESS;
 	/* One answer serves all requests that came while it waited; a peer that does not read cannot make us queue
 	 * more. */
-	if (szc_conn_unsent(conn)) {
+	if (szc_conn_unsent(conn) || tls->upgrading) {
 		tls->answer_due = true;
 		return SZC_LAYER_PROGRESS;
 	}

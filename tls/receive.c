@@ -40,6 +40,9 @@ static int alert_received(struct szc_conn *conn, struct szc_tls *tls, const stru
 		return szc_tls_fatal(conn, tls, SZC_ALERT_DECODE_ERROR, SZC_E_TLS_RECORD,
 				     "an alert of %zu bytes, not 2", content->len);
 	szc_span_copy_out(content, alert);
+	if (alert[1] == SZC_ALERT_CLOSE_NOTIFY && tls->upgrading)
+		return szc_layer_fail(conn, SZC_E_CLOSED,
+				      "the peer ended before it was agreed who carries the payload");
 	if (alert[1] == SZC_ALERT_CLOSE_NOTIFY)
 		return SZC_LAYER_EOF;
 	if (alert[1] == SZC_ALERT_USER_CANCELED) {

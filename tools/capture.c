@@ -46,6 +46,7 @@ static bool opens(const struct seen *seen, const struct szc_psp_key *key)
 	if (szc_psp_packet_open(&seen->psp, key, copy))
 		return false;
 	memcpy(seen->udp.payload, copy, seen->udp.len);
+	OPENSSL_cleanse(copy, seen->udp.len);
 	return true;
 }
 

@@ -168,6 +168,12 @@ static void follow(struct receiver *receiver, struct reception *reception, struc
 {
 	struct reception *nameless = szc_conn_user(next);
 
+	/* One that is a stream already cannot be another one's; nor can it move on before it is done with the last move. */
+	if (!nameless || nameless->begun || nameless->ended || reception->left) {
+		failure_set(&reception->failure, EXIT_DATA, "%s: the stream moves to where it cannot", reception->peer);
+		reception->ended = true;
+		return;
+	}
 	nameless->conn = NULL;
 	nameless->stray = nameless->ended = true;
 	szc_conn_set_user(next, reception);
@@ -175,6 +181,20 @@ static void follow(struct receiver *receiver, struct reception *reception, struc
 	reception->left_over = szc_conn_shutdown(reception->left);
 	reception->conn = next;
 	receiver->summary.moves++;
+}
+
+static void ended(struct receiver *receiver, struct reception *reception)
+{
+	struct szc_conn *next;
+	int moved = szc_psp_moved(reception->conn, &next);
+
+	if (moved > 0)
+		follow(receiver, reception, next);
+	else if (moved < 0 || !reception->begun) {
+		failure_set_conn(&reception->failure, SZC_E_CLOSED, reception->peer, reception->conn);
+		reception->ended = true;
+	} else
+		finish(reception);
 }
 
 static void handle(struct receiver *receiver, const struct szc_event *event)
@@ -205,10 +225,7 @@ static void handle(struct receiver *receiver, const struct szc_event *event)
 		take(receiver, reception, event->view);
 		break;
 	case SZC_EV_EOF:
-		if (szc_psp_moved(event->conn) && !reception->left)
-			follow(receiver, reception, szc_psp_moved(event->conn));
-		else
-			finish(reception);
+		ended(receiver, reception);
 		break;
 	case SZC_EV_SENT:
 		reception->ended = true;
@@ -249,6 +266,9 @@ static void settle(struct receiver *receiver, struct reception *reception)
 
 	if (reception->left)
 		szc_conn_close(reception->left);
+	/* Whoever else comes to one that serves a single connection is no matter of its. */
+	if (!reception->begun && receiver->options->once && summary->connections)
+		reception->stray = true;
 	if (reception->stray) {
 		if (reception->conn)
 			szc_conn_close(reception->conn);
@@ -308,8 +328,10 @@ static void reap(struct receiver *receiver, bool all)
 static void mind_rotations(struct receiver *receiver)
 {
 	for (struct reception *reception = receiver->receptions; reception; reception = reception->next) {
-		int error = reception->ended || !reception->begun ? 0 : szc_psp_should_move(reception->conn);
+		int error = 0;
 
+		if (reception->begun && !reception->ended && !reception->committed)
+			error = szc_psp_should_move(reception->conn);
 		if (error >= 0)
 			continue;
 		failure_set(&reception->failure, EXIT_DATA, "%s: %s", reception->peer, szc_strerror(error));

@@ -24,6 +24,7 @@
 #define PIECE      (64 * 1024)
 #define WAIT_MS    250
 #define CONNECT_MS 10000
+#define MOVE_AGAIN 1.0 /* seconds from one try to move to the next */
 
 /* After our end: how long the receiver may take to end its side, without a sign of life. --idle-timeout overrides. */
 #define FAREWELL_SECONDS 60
@@ -33,8 +34,9 @@ struct sender {
 	struct engine engine;
 	struct szc_conn *conn;
 	struct szc_conn *next; /* where the stream moves to */
+	bool next_failed;      /* ... and cannot: to be closed after this batch of events */
 	struct szc_conn *left; /* where it came from, to be closed after this batch of events */
-	double move_began;
+	double move_began;     /* also when one failed that is tried again */
 	int input;
 	bool regular; /* the input never makes us wait */
 	bool ready;
@@ -91,7 +93,7 @@ static void host_of(const char *address, char *host, size_t size)
 }
 
 /* A connection with TLS on it, which resumes that session unless it is NULL. */
-static struct szc_conn *dial(struct sender *sender, SSL_SESSION *session)
+static struct szc_conn *dial(struct sender *sender, SSL_SESSION *session, struct failure *failure)
 {
 	const struct options *options = sender->options;
 	int timeout = options->handshake_timeout ? options->handshake_timeout : CONNECT_MS;
@@ -103,7 +105,7 @@ static struct szc_conn *dial(struct sender *sender, SSL_SESSION *session)
 
 	error = szc_rx_connect(rx, options->connect, timeout, &conn);
 	if (error) {
-		failure_set_szc(&sender->failure, error, options->connect, szc_rx_last_error(rx));
+		failure_set_szc(failure, error, options->connect, szc_rx_last_error(rx));
 		return NULL;
 	}
 	host_of(options->connect, host, sizeof(host));
@@ -111,13 +113,13 @@ static struct szc_conn *dial(struct sender *sender, SSL_SESSION *session)
 		peer.host = options->server_name;
 	error = szc_tls_attach(conn, sender->engine.tls, &peer);
 	if (error)
-		failure_set_conn(&sender->failure, error, options->connect, conn);
+		failure_set_conn(failure, error, options->connect, conn);
 	return conn;
 }
 
 static int connect_to(struct sender *sender)
 {
-	sender->conn = dial(sender, NULL);
+	sender->conn = dial(sender, NULL, &sender->failure);
 	if (sender->conn)
 		stopwatch_start(&sender->summary.watch);
 	sender->summary.connections = sender->conn != NULL;
@@ -126,19 +128,24 @@ static int connect_to(struct sender *sender)
 
 /* ---- moving */
 
+/* The stream is as good as it was, until the next rotation: it is tried again. */
+static void give_move_up(struct sender *sender)
+{
+	if (sender->next)
+		szc_conn_close(sender->next);
+	sender->next = NULL;
+}
+
 static void begin_move(struct sender *sender)
 {
 	SSL_SESSION *session = szc_tls_session(sender->conn);
-	int error;
+	struct failure failed = {0};
 
 	sender->move_began = progress_now();
-	sender->next = dial(sender, session);
+	sender->next = dial(sender, session, &failed);
 	SSL_SESSION_free(session);
-	if (!sender->next || sender->failure.exit_code)
-		return;
-	error = szc_psp_continue(sender->next, sender->conn);
-	if (error)
-		failure_set_szc(&sender->failure, error, "the stream cannot move", NULL);
+	if (failed.exit_code || szc_psp_continue(sender->next, sender->conn))
+		give_move_up(sender);
 }
 
 static void mind_rotations(struct sender *sender)
@@ -147,7 +154,7 @@ static void mind_rotations(struct sender *sender)
 
 	if (move < 0)
 		failure_set(&sender->failure, EXIT_DATA, "%s: %s", sender->options->connect, szc_strerror(move));
-	else if (move && !sender->next)
+	else if (move && !sender->next && progress_now() - sender->move_began > MOVE_AGAIN)
 		begin_move(sender);
 }
 
@@ -242,12 +249,13 @@ static void failed(struct sender *sender, int error)
 /* An event of where the stream moves to, or from. Returns whether there is no more to it. */
 static bool moving(struct sender *sender, const struct szc_event *event)
 {
+	struct szc_conn *next;
 	int error;
 
 	if (event->conn == sender->left)
 		return event->type != SZC_EV_DATA;
 	if (event->conn == sender->conn) {
-		if (sender->next && event->type == SZC_EV_EOF && szc_psp_moved(event->conn) == sender->next) {
+		if (sender->next && event->type == SZC_EV_EOF && szc_psp_moved(event->conn, &next) > 0) {
 			end_move(sender);
 			return true;
 		}
@@ -260,8 +268,11 @@ static bool moving(struct sender *sender, const struct szc_event *event)
 		if (error)
 			failure_set_conn(&sender->failure, error, sender->options->connect, sender->conn);
 	}
-	if (event->type == SZC_EV_ERROR)
+	/* Once the old one is left there is no way back. */
+	if (event->type == SZC_EV_ERROR && !sender->ready)
 		failure_set_conn(&sender->failure, event->error, sender->options->connect, event->conn);
+	else if (event->type == SZC_EV_ERROR)
+		sender->next_failed = true;
 	return event->type != SZC_EV_DATA;
 }
 
@@ -341,6 +352,9 @@ static int turn(struct sender *sender)
 	if (sender->left)
 		szc_conn_close(sender->left);
 	sender->left = NULL;
+	if (sender->next_failed)
+		give_move_up(sender);
+	sender->next_failed = false;
 	if (sender->engine.psp)
 		mind_rotations(sender);
 	progress_update(&sender->progress, sender->summary.bytes);

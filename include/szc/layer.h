@@ -76,6 +76,12 @@ SZC_API int szc_layer_queue_hook(struct szc_conn *conn);
 /* The handshake is over: SZC_EV_READY is due before any data that follows. */
 SZC_API void szc_layer_ready(struct szc_conn *conn);
 
+/* The handshake takes as long as it takes: its time limit ends here. */
+SZC_API void szc_layer_patience(struct szc_conn *conn);
+
+/* The connection dies of `error`, as if input had returned it; from outside the layer's calls for this connection. */
+SZC_API void szc_layer_abort(struct szc_conn *conn, int error);
+
 /* The detail of an error about to be returned, printf-like. Returns `error`. */
 SZC_API int szc_layer_fail(struct szc_conn *conn, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -83,7 +83,8 @@ SZC_API const char *szc_psp_why_not(const struct szc_conn *conn);
  *           SZC_EV_READY of the new one: the stream goes on there, and may be sent on again
  *
  * What came on the old connection is handed out before what comes on the new one. An end that SZC_EV_EOF tells is the stream's
- * only if szc_psp_moved() says no.
+ * only if szc_psp_moved() says 0. The new connection must be accepted by the engine that has the old one. A stream moves only
+ * while neither end has ended its direction.
  */
 
 /* To be asked a few times a second. 0: no; 1: a client is to move it now. A server is told 0, and its client asked.
@@ -92,9 +93,9 @@ SZC_API int szc_psp_should_move(struct szc_conn *conn);
 /* A client's, after szc_tls_attach(): the stream of `before` goes on here. SZC_E_STATE if either is not, or not yet, of
  * this kind, or is over. */
 SZC_API int szc_psp_continue(struct szc_conn *conn, struct szc_conn *before);
-/* After SZC_EV_EOF: the connection where the stream goes on, to a server known from its SZC_EV_ACCEPTED; NULL: nowhere, it
- * is over, or that connection has died. */
-SZC_API struct szc_conn *szc_psp_moved(const struct szc_conn *conn);
+/* After SZC_EV_EOF. 0: the stream is over. 1: it goes on on *next, which a server knows from its SZC_EV_ACCEPTED. SZC_E_CLOSED:
+ * it should, but that connection has died, and what was to come is missing. */
+SZC_API int szc_psp_moved(const struct szc_conn *conn, struct szc_conn **next);
 
 #ifdef __cplusplus
 }

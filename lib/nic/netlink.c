@@ -157,10 +157,14 @@ int szc_nic_netlink_ask(struct szc_nic_netlink *netlink, struct nl_msg *msg, szc
 	seq = nlmsg_hdr(msg)->nlmsg_seq;
 	length = send(nl_socket_get_fd(netlink->sock), nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len, 0);
 	state = length < 0 ? -errno : 0;
+	/* What is asked, and told, may be keys. */
+	explicit_bzero(nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len);
 	nlmsg_free(msg);
 	while (!state) {
 		length = receive(nl_socket_get_fd(netlink->sock), &data);
 		state = length < 0 ? (int)length : hear(netlink, data, length, seq, each, arg);
+		if (length > 0)
+			explicit_bzero(data, (size_t)length);
 	}
 	free(data);
 	return state < 0 ? state : 0;

@@ -19,13 +19,13 @@
 #include "tests/unit/pair.h"
 #include "tests/unit/psp_kernel.h"
 
-enum { PATIENCE_S = 20, CONNS = 8 };
+enum { PATIENCE_S = 20, CONNS = 8, HANDSHAKE_MS = 4000 };
 
 /* A connection as its application sees it. */
 struct seen {
 	struct szc_conn *conn;
 	bool ready, eof, sent;
-	int error;
+	int error, moving;
 	struct szc_conn *moved;
 };
 
@@ -59,7 +59,10 @@ static struct seen *seen_of(struct side *side, const struct szc_conn *conn)
 
 static void side_open(struct side *side, enum szc_tls_role role, bool moves)
 {
-	struct szc_rx_options options = {.size = sizeof(options), .backend = SZC_BACKEND_EPOLL, .max_connections = 8};
+	struct szc_rx_options options = {.size = sizeof(options),
+					 .backend = SZC_BACKEND_EPOLL,
+					 .max_connections = 8,
+					 .handshake_timeout = HANDSHAKE_MS};
 	struct szc_psp_options psp = {.size = sizeof(psp), .policy = SZC_PSP_REQUIRE, .moves = moves};
 	struct szc_tls_options tls = pair_options(role);
 
@@ -109,7 +112,7 @@ static void side_turn(struct side *side)
 		break;
 	case SZC_EV_EOF:
 		seen->eof = true;
-		seen->moved = szc_psp_moved(event.conn);
+		seen->moving = szc_psp_moved(event.conn, &seen->moved);
 		break;
 	case SZC_EV_SENT:
 		seen->sent = true;
@@ -224,7 +227,7 @@ static void move(struct test *test, struct seen **client, struct seen **server, 
 	send_some(test, there->conn, 10000, back);
 	UNTIL(test, there->eof);
 	assert_int_equal(test->server.got_len % 60000, 0);
-	assert_non_null(there->moved);
+	assert_int_equal(there->moving, 1);
 	fresh_there = seen_of(&test->server, there->moved);
 	assert_true(fresh_there != there && !fresh_there->ready);
 	assert_int_equal(szc_conn_shutdown(there->conn), 0);
@@ -242,10 +245,10 @@ static void end_both(struct test *test, struct seen *client, struct seen *server
 {
 	assert_int_equal(szc_conn_shutdown(client->conn), 0);
 	UNTIL(test, server->eof);
-	assert_null(server->moved);
+	assert_int_equal(server->moving, 0);
 	assert_int_equal(szc_conn_shutdown(server->conn), 0);
 	UNTIL(test, client->eof);
-	assert_null(client->moved);
+	assert_int_equal(client->moving, 0);
 	assert_int_equal(test->server.got_len, to_server);
 	assert_int_equal(test->client.got_len, to_client);
 	szc_conn_close(client->conn);
@@ -358,21 +361,102 @@ static void nobody_goes_too_early(void **state)
 	struct test test;
 
 	(void)state;
-	for (int payload = 0; payload < 2; payload++) {
+	for (int early = 0; early < 4; early++) {
+		static const uint8_t nothing[8];
+
 		test_open(&test, true, true);
 		rotate_at(&test.client, &test.server);
 		until_asked(&test, test.client.seen[0].conn, test.server.seen[0].conn);
 		fresh = dial(&test, test.client.seen[0].conn);
 		UNTIL(&test, fresh->ready);
-		if (payload)
+		switch (early) {
+		case 0:
 			send_some(&test, fresh->conn, 1000, &test.next);
-		else
+			break;
+		case 1:
 			assert_int_equal(szc_psp_say(fresh->conn, SZC_PSP_FRAME_GO, NULL, 0), 0);
+			break;
+		case 2: /* before the server's application has left the old one */
+			assert_int_equal(szc_conn_shutdown(test.client.seen[0].conn), 0);
+			assert_int_equal(szc_psp_say(fresh->conn, SZC_PSP_FRAME_GO, NULL, 0), 0);
+			break;
+		default: /* on to yet another one */
+			assert_int_equal(szc_psp_say(fresh->conn, SZC_PSP_FRAME_MOVE, nothing, sizeof(nothing)), 0);
+		}
 		UNTIL(&test, test.server.seen[1].error);
 		assert_int_equal(test.server.seen[1].error, SZC_E_PSP_MESSAGE);
 		assert_false(test.server.seen[1].ready);
 		test_close(&test);
 	}
+}
+
+/* The new connection dies after the old one was left: what came is not all. */
+static void a_target_that_dies_is_no_end(void **state)
+{
+	struct seen *fresh, *server;
+	struct test test;
+
+	(void)state;
+	test_open(&test, true, true);
+	server = &test.server.seen[0];
+	rotate_at(&test.client, &test.server);
+	until_asked(&test, test.client.seen[0].conn, server->conn);
+	fresh = dial(&test, test.client.seen[0].conn);
+	UNTIL(&test, fresh->ready);
+	assert_int_equal(szc_conn_shutdown(test.client.seen[0].conn), 0);
+	szc_conn_close(fresh->conn);
+	fresh->conn = NULL;
+	UNTIL(&test, server->eof && test.server.seen[1].error);
+	/* Whichever the server heard of first. */
+	assert_true(server->moving == SZC_E_CLOSED || server->moving == 1);
+	assert_int_equal(szc_psp_moved(server->conn, &server->moved), SZC_E_CLOSED);
+	assert_false(test.server.seen[1].ready);
+	test_close(&test);
+}
+
+static void what_has_ended_does_not_move(void **state)
+{
+	struct test test;
+
+	(void)state;
+	for (int by_server = 0; by_server < 2; by_server++) {
+		struct seen *client, *server;
+
+		fresh_kernel(state);
+		test_open(&test, true, true);
+		client = &test.client.seen[0];
+		server = &test.server.seen[0];
+		assert_int_equal(szc_conn_shutdown(by_server ? server->conn : client->conn), 0);
+		UNTIL(&test, by_server ? client->eof : server->eof);
+		kernel.rotations = 1;
+		test.client.psp->looked_ms = test.server.psp->looked_ms = 0;
+		assert_int_equal(szc_psp_should_move(server->conn), 0);
+		assert_int_equal(szc_psp_should_move(client->conn), 0);
+		test_close(&test);
+	}
+}
+
+/* Reading the old connection to its end may take longer than a handshake may. */
+static void a_move_takes_its_time(void **state)
+{
+	struct seen *fresh;
+	struct test test;
+	time_t end;
+
+	(void)state;
+	test_open(&test, true, true);
+	rotate_at(&test.client, &test.server);
+	until_asked(&test, test.client.seen[0].conn, test.server.seen[0].conn);
+	fresh = dial(&test, test.client.seen[0].conn);
+	UNTIL(&test, fresh->ready);
+	end = time(NULL) + HANDSHAKE_MS / 1000 + 2;
+	UNTIL(&test, time(NULL) >= end);
+	assert_int_equal(test.server.seen[1].error, 0);
+	/* When the old one dies it has nothing to wait for. */
+	szc_conn_close(test.server.seen[0].conn);
+	UNTIL(&test, test.server.seen[1].error);
+	assert_int_equal(test.server.seen[1].error, SZC_E_CLOSED);
+	test_close(&test);
 }
 
 /* Another client, with a session of its own, names a stream that is not its. */
@@ -416,6 +500,9 @@ int main(void)
 		cmocka_unit_test_setup(a_move_that_breaks_is_an_error, fresh_kernel),
 		cmocka_unit_test_setup(a_stream_cannot_be_stolen, fresh_kernel),
 		cmocka_unit_test_setup(nobody_goes_too_early, fresh_kernel),
+		cmocka_unit_test_setup(a_target_that_dies_is_no_end, fresh_kernel),
+		cmocka_unit_test_setup(what_has_ended_does_not_move, fresh_kernel),
+		cmocka_unit_test_setup(a_move_takes_its_time, fresh_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "psp/upgrade.h"
 #include "tests/unit/pair.h"
 #include "tests/unit/psp_kernel.h"
+#include "tls/session.h"
 
 /* ---- both ends */
 
@@ -491,6 +492,29 @@ static int lied_to(void)
 	return error;
 }
 
+static int liar_leaves(struct szc_conn *conn, void *state, const uint8_t secret[SZC_UPGRADE_SECRET])
+{
+	(void)state;
+	(void)secret;
+	assert_int_equal(szc_tls_shutdown(conn, szc_layer_state(conn, &szc_tls_layer)), 0);
+	return SZC_UPGRADE_WAIT;
+}
+
+/* Nothing was said of payload yet: it is no end of any. */
+static void a_farewell_instead_of_a_key(void **state)
+{
+	struct test test = {0};
+
+	(void)state;
+	liar = *configure(&test.client, SZC_PSP_AUTO);
+	liar.begin = liar_leaves;
+	between_open(&test.between, &liar, configure(&test.server, SZC_PSP_AUTO));
+	between_until_over(&test.between, &test.between.server);
+	assert_int_equal(test.between.server.error, SZC_E_CLOSED);
+	assert_false(test.between.server.ready || test.between.server.eof);
+	close_all(&test);
+}
+
 static void messages_that_are_none(void **state)
 {
 	struct szc_psp_key key = {.spi = 0x80000001, .size = 32, .key = {1}};
@@ -534,6 +558,7 @@ int main(void)
 		cmocka_unit_test_setup(nothing_may_come_behind_the_last_message, fresh_kernel),
 		cmocka_unit_test_setup(an_offer_is_stripped_or_altered, fresh_kernel),
 		cmocka_unit_test_setup(messages_that_are_none, fresh_kernel),
+		cmocka_unit_test_setup(a_farewell_instead_of_a_key, fresh_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
