@@ -38,7 +38,7 @@ static bool same_address(const struct sockaddr *one, const struct sockaddr_stora
 /* The interface that has the connection's own address; 0: none. */
 static unsigned interface_of(int fd)
 {
-	struct sockaddr_storage own;
+	struct sockaddr_storage own = {0};
 	socklen_t len = sizeof(own);
 	struct ifaddrs *all, *at;
 	unsigned ifindex = 0;

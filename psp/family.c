@@ -133,7 +133,7 @@ int szc_psp_listen(struct szc_psp *psp)
 int szc_psp_rotated(struct szc_psp *psp, void (*each)(uint32_t device, void *arg), void *arg)
 {
 	char data[4096] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct sockaddr_nl from;
+	struct sockaddr_nl from = {0};
 	ssize_t length;
 
 	for (;;) {

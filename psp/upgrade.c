@@ -2,6 +2,7 @@
 #include "psp/upgrade.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/crypto.h>
@@ -162,10 +163,9 @@ int szc_psp_mac(const struct szc_psp_conn *psp, const uint8_t *key, const char *
 		uint8_t mac[SZC_PSP_PROOF])
 {
 	uint8_t text[32 + 2 * SZC_PSP_KEY_MESSAGE_MAX];
-	size_t len = strlen(label);
+	size_t len = (size_t)snprintf((char *)text, sizeof(text), "%s", label);
 	bool done;
 
-	memcpy(text, label, len);
 	for (int i = 0; said && i < 2; i++) {
 		memcpy(text + len, psp->said[i], psp->said_len[i]);
 		len += psp->said_len[i];

@@ -8,7 +8,7 @@
 /* ---- inside the handshake: OpenSSL asks what to write, and shows what came */
 
 static int add(SSL *ssl, unsigned type, unsigned context, const unsigned char **out, size_t *len, X509 *cert,
-	       size_t chain, int *alert, void *arg)
+	       size_t chain, int *alert, void *arg) // NOLINT(readability-non-const-parameter): as OpenSSL has it
 {
 	struct szc_tls *tls = szc_tls_ctx_bound(ssl);
 

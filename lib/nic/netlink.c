@@ -163,7 +163,7 @@ int szc_nic_netlink_ask(struct szc_nic_netlink *netlink, struct nl_msg *msg, szc
 	while (!state) {
 		length = receive(nl_socket_get_fd(netlink->sock), &data);
 		state = length < 0 ? (int)length : hear(netlink, data, length, seq, each, arg);
-		if (length > 0)
+		if (data && length > 0)
 			explicit_bzero(data, (size_t)length);
 	}
 	free(data);

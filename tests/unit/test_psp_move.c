@@ -283,7 +283,7 @@ static void a_stream_moves_as_often_as_it_must(void **state)
 		move(&test, &client, &server, &back);
 		assert_int_equal(szc_psp_should_move(client->conn), 0);
 	}
-	end_both(&test, client, server, 3 * 60000, 3 * 30000);
+	end_both(&test, client, server, 180000, 90000);
 	test_close(&test);
 }
 
