@@ -41,14 +41,6 @@ def carried_by_psp(before, after, summary, total):
     check(summary["passes"] == 0 and 1 <= summary["trips"] < 1.02, summary)
 
 
-def all_is_there(folder, connections, expected):
-    names = sorted(os.listdir(folder))
-    check(len(names) == connections, f"{len(names)} files from {connections} connections", *names)
-    for name in names:
-        check(sha256(os.path.join(folder, name)) == expected, f"{name} is not what was sent")
-        os.remove(os.path.join(folder, name))
-
-
 class Rotations:
     """Of both ports' keys in turn, in the background: the first at once, and each other one `apart` seconds after the one
     before, until it is closed."""

@@ -42,6 +42,14 @@ def nothing_copied(before, after, summary, total):
     check(summary["bytes_zero_copy"] == summary["bytes_received"] > total, summary)
 
 
+def all_is_there(folder, connections, expected):
+    names = sorted(os.listdir(folder))
+    check(len(names) == connections, f"{len(names)} files from {connections} connections", *names)
+    for name in names:
+        check(sha256(os.path.join(folder, name)) == expected, f"{name} is not what was sent")
+        os.remove(os.path.join(folder, name))
+
+
 def reserve_huge_pages(count):
     with open("/proc/sys/vm/nr_hugepages", "w", encoding="ascii") as file:
         file.write(str(count))
@@ -74,9 +82,5 @@ def transfer(size, mtu, buffer_kib, connections, impairments, family=4):
         after = NEAR.counters()
     nothing_copied(before, after, server.json(), share * connections)
     expected = sha256(path)
-    names = sorted(os.listdir(folder))
-    check(len(names) == connections, f"{len(names)} files from {connections} connections", *names)
-    for name in names:
-        check(sha256(os.path.join(folder, name)) == expected, f"{name} is not what was sent")
-        os.remove(os.path.join(folder, name))
+    all_is_there(folder, connections, expected)
     check(not NEAR.violations(), NEAR.violations())

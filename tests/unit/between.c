@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/between.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,25 +21,6 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void tcp_pair(int fds[2])
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(address);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-
-	assert_true(listener >= 0);
-	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
-	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(fds[0], (struct sockaddr *)&address, sizeof(address)), 0);
-	fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	assert_true(fds[1] >= 0);
-	close(listener);
-	for (int i = 0; i < 2; i++)
-		setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
 /* Returns the other end of its socket. */
 static int end_open(struct between_end *end, enum szc_tls_role role, const struct szc_tls_upgrade *upgrade)
 {
@@ -55,7 +33,7 @@ static int end_open(struct between_end *end, enum szc_tls_role role, const struc
 	tls.upgrade = upgrade;
 	assert_int_equal(szc_rx_open(&end->rx, &options), 0);
 	end->ctx = pair_tls(&tls);
-	tcp_pair(fds);
+	pair_tcp(fds);
 	assert_int_equal(szc_rx_adopt(end->rx, fds[0], &end->conn), 0);
 	assert_int_equal(szc_tls_attach(end->conn, end->ctx, role == SZC_TLS_CLIENT ? &localhost : NULL), 0);
 	fcntl(fds[1], F_SETFL, O_NONBLOCK);

@@ -125,7 +125,7 @@ struct szc_tls_ctx *pair_tls(const struct szc_tls_options *options)
 	return ctx;
 }
 
-static void tcp_pair(int fds[2])
+void pair_tcp(int fds[2])
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
@@ -140,7 +140,8 @@ static void tcp_pair(int fds[2])
 	fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(fds[1] >= 0);
 	close(listener);
-	setsockopt(fds[1], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	for (int i = 0; i < 2; i++)
+		setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 void pair_connect(struct pair *pair, struct szc_tls_ctx *ctx, const struct szc_tls_peer *to, SSL_CTX *peer_ctx,
@@ -149,7 +150,7 @@ void pair_connect(struct pair *pair, struct szc_tls_ctx *ctx, const struct szc_t
 	int fds[2];
 
 	pair_disconnect(pair);
-	tcp_pair(fds);
+	pair_tcp(fds);
 	szc_tls_ctx_ref(ctx);
 	pair->ctx = ctx;
 	pair->szc_server = ctx->options.role == SZC_TLS_SERVER;

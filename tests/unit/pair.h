@@ -24,6 +24,9 @@
 #define ON_BOTH(test) ON(copy, test), ON(epoll, test)
 extern enum szc_backend pair_copy, pair_epoll;
 
+/* Two ends of a connection over loopback. */
+void pair_tcp(int fds[2]);
+
 struct pair {
 	struct szc_rx *rx;
 	struct szc_tls_ctx *ctx;
