@@ -20,7 +20,7 @@ def cases():
         chosen.add("64 MiB, 64 connections, loss and reorder", over_psp, 64 * MIB, 1500, 4, 64, LOSSY)
         chosen.add("64 MiB over IPv6, MTU 9000, 64 connections, loss and reorder", over_psp, 64 * MIB, 9000, 16, 64, LOSSY, 6)
         chosen.add("256 MiB, keys rotated as fast as three moves take", rotated, 256 * MIB, 1500, 4, 1, {})
-        chosen.add("64 MiB, 64 connections, keys rotated, loss and reorder", rotated, 64 * MIB, 9000, 16, 64, LOSSY)
+        chosen.add("256 MiB, 64 connections, keys rotated, loss and reorder", rotated, 256 * MIB, 9000, 16, 64, LOSSY)
     return chosen
 
 
