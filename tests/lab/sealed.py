@@ -143,8 +143,8 @@ def required_and_not_to_be_had():
 
 def add_small(chosen, function=over_psp):
     chosen.add("8 MiB, MTU 1500, one connection", function, 8 * MIB, 1500, 4, 1, {})
-    chosen.add("8 MiB over IPv6, MTU 9000, 8 connections, loss and reorder", function, 8 * MIB, 9000, 16, 8,
-               {"loss": "0.2%", "reorder": "1%"}, 6)
+    chosen.add("8 MiB over IPv6, MTU 9000, 8 connections, everything wrong with the wire", function, 8 * MIB, 9000, 16, 8,
+               WIRES["all"], 6)
     chosen.add("16 MiB, and keys are rotated as fast as three moves take", rotated, 16 * MIB, 1500, 4, 1, {})
 
 
