@@ -33,7 +33,7 @@ static const struct {
 	{SZC_E_PSP_DEVICE, "the connection goes through no device that does PSP"},
 	{SZC_E_PSP_VERSION, "no version of PSP that encrypts is enabled, or known to both ends"},
 	{SZC_E_PSP_LIMIT, "the device has no PSP association left"},
-	{SZC_E_PSP_SOCKET, "the socket has what excludes PSP: a TLS of the kernel's, or PSP already"},
+	{SZC_E_PSP_SOCKET, "the socket has no TCP timestamps, or what excludes PSP: a TLS of the kernel's, or PSP already"},
 	{SZC_E_PSP_PEER, "the peer knows no PSP, or cannot do it now"},
 	{SZC_E_PSP_MESSAGE, "what the peer said in the upgrade, or under PSP, breaks the protocol"},
 	{SZC_E_PSP_EXPIRED, "the NIC's key was rotated twice before the stream could move"},

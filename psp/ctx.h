@@ -35,7 +35,7 @@ struct szc_psp_place {
 	uint32_t versions; /* that encrypt, are enabled, and wanted: bit by bit */
 };
 
-/* 0, SZC_E_PSP_DEVICE, SZC_E_PSP_VERSION, or another error of the kernel's. Any thread, as below. */
+/* 0, SZC_E_PSP_DEVICE, SZC_E_PSP_VERSION, SZC_E_PSP_SOCKET, or another error of the kernel's. Any thread, as below. */
 int szc_psp_ctx_place(struct szc_psp_ctx *ctx, int fd, struct szc_psp_place *place);
 /* 0; SZC_E_PSP_LIMIT, SZC_E_PSP_SOCKET, SZC_E_PSP_VERSION; or another error. */
 int szc_psp_ctx_receive_key(struct szc_psp_ctx *ctx, int fd, const struct szc_psp_place *place,

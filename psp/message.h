@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What two ends say to each other: inside TLS until they agreed, and between payload under PSP. All that comes from the
- * peer is parsed here, and nowhere else.
+ * What two ends say to each other: inside TLS until they agreed, and between payload under PSP. Messages and
+ * frames are parsed here; the extension in upgrade.c; what totals and proofs mean in stream.c and move.c.
  *
  * In the handshake, extension 0xff53 (of those for private use, RFC 8446 11): a client's hello has
  *

@@ -32,7 +32,7 @@ struct szc_psp_conn {
 	bool agreed;   /* in the handshake */
 	bool may_move; /* ... that streams do */
 	enum szc_psp_version version;
-	int missing;        /* 0, or why there is no PSP */
+	int missing;        /* why there is no PSP, unless `taken` */
 	const char *reason; /* ... in words; NULL: szc_strerror() has them */
 
 	/* Until both starts are known. */

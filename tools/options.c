@@ -79,7 +79,7 @@ static const struct argp_option server_options[] = {
 	{"client-ca", KEY_CLIENT_CA, "FILE", 0, "Serve only clients with a certificate of an authority in this file",
 	 2},
 	{"max-connections", KEY_MAX_CONNECTIONS, "N", 0,
-	 "Serve this many at once, the others wait (default 64; 1 with --once; with --psp a stream that moves takes two)",
+	 "Serve this many at once, the others wait (default 64; with --once 1, or 4 with --psp, where a stream that moves takes two)",
 	 2},
 	{"port-file", KEY_PORT_FILE, "FILE", 0, "Write the port's number to this file once we listen", 2},
 	{"ifname", KEY_IFNAME, "NAME", 0,
@@ -526,7 +526,7 @@ void options_parse_capture(struct options *options, int argc, char **argv)
 		       "  zcrx-tls capture --key 80000001:00112233445566778899aabbccddeeff wire.pcap\n\n"
 		       "A capture on a host with PSP shows what the host's TCP says, before it is sealed: capture on the "
 		       "way, or where the NIC has PSP off.\n\n"
-		       "Exit codes: 0 done; 2 command line; 5 packets that no key given opens; 6 the file; 7 system.",
+		       "Exit codes: 0 done; 2 command line; 5 packets that are not authentic by any key given; 6 the file; 7 system.",
 	};
 
 	argp_parse(&argp, argc, argv, 0, NULL, options);

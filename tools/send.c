@@ -399,6 +399,8 @@ int send_file(const struct options *options)
 		summary_note(&sender.summary, sender.conn, sender.summary.bytes);
 		szc_conn_close(sender.conn);
 	}
+	if (sender.engine.rx && sender.summary.moves)
+		szc_rx_trips(sender.engine.rx, &sender.summary.trips);
 	if (sender.failure.exit_code)
 		sender.summary.failed = sender.summary.connections;
 	engine_close(&sender.engine);

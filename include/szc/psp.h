@@ -57,7 +57,7 @@ struct szc_psp_options {
  * PSP.
  */
 SZC_API int szc_psp_ctx_open(struct szc_psp_ctx **ctx, const struct szc_psp_options *options);
-/* After the last connection that uses it was closed. NULL is ignored. */
+/* After the last connection and TLS configuration that use it were closed. NULL is ignored. */
 SZC_API void szc_psp_ctx_close(struct szc_psp_ctx *ctx);
 
 /* For szc_tls_options.upgrade. Lives as long as the configuration. */
@@ -91,7 +91,8 @@ SZC_API const char *szc_psp_why_not(const struct szc_conn *conn);
  * SZC_E_PSP_EXPIRED: the key was rotated twice since this connection began, and nothing more will come. */
 SZC_API int szc_psp_should_move(struct szc_conn *conn);
 /* A client's, after szc_tls_attach(): the stream of `before` goes on here. SZC_E_STATE if either is not, or not yet, of
- * this kind, or is over. */
+ * this kind, or is over, or if they are not of one engine and one configuration. If the new one fails before it is ready it
+ * is closed, and the old one goes on. */
 SZC_API int szc_psp_continue(struct szc_conn *conn, struct szc_conn *before);
 /* After SZC_EV_EOF. 0: the stream is over. 1: it goes on on *next, which a server knows from its SZC_EV_ACCEPTED. SZC_E_CLOSED:
  * it should, but that connection has died, and what was to come is missing. */

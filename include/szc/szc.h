@@ -62,9 +62,10 @@ enum szc_error {
 	SZC_E_PSP_DEVICE = -10019,    /* the connection goes through no device that does PSP */
 	SZC_E_PSP_VERSION = -10020,   /* no version of PSP that encrypts is enabled, or known to both ends */
 	SZC_E_PSP_LIMIT = -10021,     /* the device has no association left */
-	SZC_E_PSP_SOCKET = -10022,    /* the socket has what excludes PSP: a kernel TLS, or PSP already */
-	SZC_E_PSP_PEER = -10023,      /* the peer knows no PSP, or cannot now */
-	SZC_E_PSP_MESSAGE = -10024,   /* what the peer says in the upgrade, or under PSP, breaks the protocol */
+	SZC_E_PSP_SOCKET =
+		-10022, /* the socket has no TCP timestamps, or what excludes PSP: a kernel TLS, or PSP already */
+	SZC_E_PSP_PEER = -10023,    /* the peer knows no PSP, or cannot now */
+	SZC_E_PSP_MESSAGE = -10024, /* what the peer says in the upgrade, or under PSP, breaks the protocol */
 	SZC_E_PSP_EXPIRED =
 		-10025, /* the NIC's key was rotated twice: what is sealed by the key of this connection is lost */
 };
