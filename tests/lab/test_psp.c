@@ -218,18 +218,20 @@ static int capture(void)
 	return fd;
 }
 
-/* The next frame to UDP port 1000 with at least so much payload (acknowledgments are sealed, too), as the stack sees it where
- * the port does not open it. */
-static size_t next_sealed(int fd, uint8_t *frame, size_t size, size_t payload)
+/* The next frame to UDP port 1000 with that SPI (who got no answer before goes on sending, under another) and at least so much
+ * payload (acknowledgments are sealed, too), as the stack sees it where the port does not open it. */
+static size_t next_sealed(int fd, uint32_t spi, uint8_t *frame, size_t size, size_t payload)
 {
 	struct pollfd waiting = {.fd = fd, .events = POLLIN};
+	uint32_t wanted = htonl(spi);
 
 	while (poll(&waiting, 1, WIRE_MS) == 1) {
 		ssize_t n = recv(fd, frame, size, 0);
 
 		assert_return_code(n, errno);
 		if ((size_t)n >= ETH + IPV4 + UDP + PSP + TCP + payload + ICV && frame[ETH + 9] == IPPROTO_UDP &&
-		    frame[ETH + IPV4 + 2] == 1000 >> 8 && frame[ETH + IPV4 + 3] == (1000 & 0xff))
+		    frame[ETH + IPV4 + 2] == 1000 >> 8 && frame[ETH + IPV4 + 3] == (1000 & 0xff) &&
+		    !memcmp(frame + ETH + IPV4 + UDP + 4, &wanted, sizeof(wanted)))
 			return (size_t)n;
 	}
 	fail_msg("nothing that is sealed came");
@@ -272,7 +274,7 @@ static void wire_of(enum szc_psp_version version)
 	assert_int_equal(szc_psp_enable(&ends.near, ends.near_device.id, 0), 0);
 	wire = capture();
 	assert_int_equal(send(far, secret, sizeof(secret), MSG_NOSIGNAL), sizeof(secret));
-	len = next_sealed(wire, frame, sizeof(frame), sizeof(secret));
+	len = next_sealed(wire, key.spi, frame, sizeof(frame), sizeof(secret));
 	assert_int_equal(memmem(frame, len, secret, sizeof(secret)) == NULL, encrypted);
 	udp_len = (size_t)frame[ETH + IPV4 + 4] << 8 | frame[ETH + IPV4 + 5];
 	assert_true(udp_len <= len - ETH - IPV4);
