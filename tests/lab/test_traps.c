@@ -358,7 +358,8 @@ static void *send_rest(void *arg)
 	return NULL;
 }
 
-static void a_small_area__without_care_stalls_for_good(void **state)
+/* Whether nothing more came, though everything was sent again. */
+static bool stalls(void)
 {
 	struct raw_completion last;
 	uint64_t dropped;
@@ -366,8 +367,8 @@ static void a_small_area__without_care_stalls_for_good(void **state)
 	struct raw raw;
 	struct pair pair;
 	pthread_t sender;
+	bool stalled;
 
-	(void)state;
 	raw_begin(&queue, &raw, (struct raw_options){.buffers = SMALL_AREA});
 	pair = with_a_hole(&queue, LARGE_BUFFER);
 	raw_arm(&raw, pair.near);
@@ -380,14 +381,26 @@ static void a_small_area__without_care_stalls_for_good(void **state)
 	assert_false(raw_next(&raw, &last, QUIET_MS));
 	lossy(&queue, false, false);
 	dropped = queue_counter("rx1_drop_no_buffer");
-	assert_false(raw_next(&raw, &last, STALL_MS));
+	stalled = !raw_next(&raw, &last, STALL_MS);
 	/* It was sent again, and thrown away again. */
-	assert_true(queue_counter("rx1_drop_no_buffer") > dropped);
+	if (stalled)
+		assert_true(queue_counter("rx1_drop_no_buffer") > dropped);
 	shutdown(pair.far, SHUT_RDWR);
 	pthread_join(sender, NULL);
 	pair_close(pair);
 	as_usual();
 	raw_end(&queue, &raw);
+	return stalled;
+}
+
+/* As a rule: once in a while what TCP sends again meets a buffer that came free just then. */
+static void a_small_area__without_care_stalls_for_good(void **state)
+{
+	int tries = 4;
+
+	(void)state;
+	while (!stalls())
+		assert_true(--tries);
 }
 
 static void a_small_area__with_our_care_goes_on(void **state)
