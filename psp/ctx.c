@@ -235,8 +235,7 @@ static int build(struct szc_psp_ctx *ctx)
 	if (error && error != -ENOENT)
 		return fail(&ctx->options, error, strerror(-error));
 	if (error && ctx->options.policy == SZC_PSP_REQUIRE)
-		return fail(&ctx->options, SZC_E_PSP_DEVICE,
-			    "this kernel has no PSP: that takes Linux 6.18 or later, with CONFIG_INET_PSP");
+		return fail(&ctx->options, SZC_E_PSP_DEVICE, SZC_PSP_NO_KERNEL);
 	if (ctx->has_family && ctx->options.moves) {
 		error = szc_psp_listen(&ctx->notices);
 		if (error)

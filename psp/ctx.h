@@ -9,6 +9,8 @@
 #include <szc/upgrade.h>
 #include "psp/family.h"
 
+#define SZC_PSP_NO_KERNEL "this kernel has no PSP: that takes Linux 6.18 or later, with CONFIG_INET_PSP"
+
 struct szc_psp_conn;
 
 struct szc_psp_ctx {

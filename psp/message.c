@@ -2,16 +2,18 @@
 #include "psp/message.h"
 
 #include <string.h>
+#include "psp/bytes.h"
 
-static uint32_t get32(const uint8_t *from)
+const char *szc_psp_version_name(enum szc_psp_version version)
 {
-	return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
-}
+	static const char *const names[SZC_PSP_VERSIONS] = {
+		"AES-GCM-128",
+		"AES-GCM-256",
+		"AES-GMAC-128",
+		"AES-GMAC-256",
+	};
 
-static void put32(uint8_t *to, uint32_t value)
-{
-	for (int i = 0; i < 4; i++)
-		to[i] = (uint8_t)(value >> (24 - 8 * i));
+	return names[version];
 }
 
 unsigned szc_psp_key_size(enum szc_psp_version version)
@@ -27,7 +29,7 @@ size_t szc_psp_key_pack(uint8_t to[SZC_PSP_KEY_MESSAGE_MAX], enum szc_psp_versio
 	memset(to, 0, 4);
 	to[0] = SZC_PSP_MESSAGE_KEY;
 	to[1] = (uint8_t)version;
-	put32(to + 4, key->spi);
+	szc_psp_put(to + 4, 4, key->spi);
 	memcpy(to + 8, key->key, key->size);
 	return 8 + key->size;
 }
@@ -47,7 +49,7 @@ static bool parse_key(struct szc_psp_message *message, const uint8_t *data, size
 		return false;
 	message->version = data[1];
 	message->key.size = szc_psp_key_size(message->version);
-	message->key.spi = get32(data + 4);
+	message->key.spi = (uint32_t)szc_psp_get(data + 4, 4);
 	/* The specification reserves SPIs without a number below the bit that names the device's key. */
 	if (len != 8 + message->key.size || !(message->key.spi & ~(UINT32_C(1) << 31)))
 		return false;
@@ -75,7 +77,7 @@ void szc_psp_frame_pack(uint8_t to[SZC_PSP_FRAME_HEADER], enum szc_psp_message_t
 {
 	memset(to, 0, 4);
 	to[0] = (uint8_t)type;
-	put32(to + 4, length);
+	szc_psp_put(to + 4, 4, length);
 }
 
 /* The iovecs have them. */
@@ -122,7 +124,7 @@ int szc_psp_frame_parse(struct szc_psp_frame *frame, const struct iovec *iov, si
 		return 0;
 	copy_out(header, iov, 0, sizeof(header));
 	frame->type = header[0];
-	frame->length = get32(header + 4);
+	frame->length = (uint32_t)szc_psp_get(header + 4, 4);
 	if (header[1] || header[2] || header[3] || !length_is_right(frame))
 		return SZC_E_PSP_MESSAGE;
 	if (frame->type == SZC_PSP_FRAME_PAYLOAD)

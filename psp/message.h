@@ -80,6 +80,8 @@ struct szc_psp_frame {
 	uint8_t body[SZC_PSP_FRAME_BODY_MAX]; /* that, but for PAYLOAD */
 };
 
+/* "AES-GCM-128" and so on. Static memory. */
+const char *szc_psp_version_name(enum szc_psp_version version);
 /* 16 or 32: bytes of a key of that version. */
 unsigned szc_psp_key_size(enum szc_psp_version version);
 

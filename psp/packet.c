@@ -6,6 +6,7 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include "psp/bytes.h"
 #include "psp/message.h"
 
 enum { AT_NEXT, AT_LENGTH, AT_OFFSET, AT_FLAGS, AT_SPI, AT_IV = 8, UNIT = 8, OFFSET_UNIT = 4, BLOCK = 16 };
@@ -40,8 +41,7 @@ int szc_psp_packet_parse(struct szc_psp_packet *packet, const uint8_t *data, siz
 		packet->clear = packet->header;
 	if (packet->clear > packet->header + packet->payload)
 		return SZC_E_PSP_MESSAGE;
-	packet->spi = (uint32_t)data[AT_SPI] << 24 | (uint32_t)data[AT_SPI + 1] << 16 |
-		      (uint32_t)data[AT_SPI + 2] << 8 | data[AT_SPI + 3];
+	packet->spi = (uint32_t)szc_psp_get(data + AT_SPI, 4);
 	memcpy(packet->iv, data + AT_IV, sizeof(packet->iv));
 	return 0;
 }
@@ -71,10 +71,8 @@ int szc_psp_packet_derive(const uint8_t device_key[SZC_PSP_DEVICE_KEY], uint32_t
 	uint8_t block[BLOCK] = {0, 0, 0, 0, 'P', 'v', (uint8_t)('0' + version), 0};
 
 	*key = (struct szc_psp_key){.spi = spi, .size = bits / 8};
-	for (int i = 0; i < 4; i++)
-		block[8 + i] = (uint8_t)(spi >> (24 - 8 * i));
-	block[BLOCK - 2] = (uint8_t)(bits >> 8);
-	block[BLOCK - 1] = (uint8_t)bits;
+	szc_psp_put(block + 8, 4, spi);
+	szc_psp_put(block + BLOCK - 2, 2, bits);
 	for (unsigned done = 0; done < key->size; done += BLOCK) {
 		block[3]++;
 		if (!cmac(device_key, block, key->key + done))
@@ -139,8 +137,7 @@ ssize_t szc_psp_packet_seal(const struct szc_psp_packet *packet, const struct sz
 	data[AT_OFFSET] = (uint8_t)((packet->clear - SZC_PSP_HEADER) / OFFSET_UNIT);
 	data[AT_FLAGS] = (uint8_t)(FLAG_ONE | packet->version << VERSION_SHIFT | (packet->cookie ? FLAG_COOKIE : 0) |
 				   (packet->drop ? FLAG_DROP : 0) | (packet->sample ? FLAG_SAMPLE : 0));
-	for (int i = 0; i < 4; i++)
-		data[AT_SPI + i] = (uint8_t)(packet->spi >> (24 - 8 * i));
+	szc_psp_put(data + AT_SPI, 4, packet->spi);
 	memcpy(data + AT_IV, packet->iv, sizeof(packet->iv));
 	/* What nobody could open is not made. */
 	if (szc_psp_packet_parse(&check, data, whole) || check.clear != packet->clear || check.header != packet->header)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/crypto.h>
+#include "psp/bytes.h"
 
 enum {
 	PIECES = 64,
@@ -39,6 +40,14 @@ int szc_psp_start(struct szc_conn *conn, const struct szc_psp_conn *psp)
 
 /* ---- what comes */
 
+/* Before the peer's start there is one thing that can be wrong, whatever it looks like. */
+static int no_frame(struct szc_conn *conn, const struct szc_psp_conn *psp, const char *why)
+{
+	return szc_layer_fail(conn, SZC_E_PSP_MESSAGE, "%s",
+			      psp->started ? why
+					   : "what came first under PSP is no start: bytes were put in, or taken out");
+}
+
 static int start_came(struct szc_conn *conn, struct szc_psp_conn *psp, const struct szc_psp_frame *frame)
 {
 	int error = 0;
@@ -69,10 +78,8 @@ static bool is_start(const struct szc_psp_conn *psp, const struct szc_psp_frame 
 
 static int end_came(struct szc_conn *conn, struct szc_psp_conn *psp, const struct szc_psp_frame *frame)
 {
-	uint64_t total = 0;
+	uint64_t total = szc_psp_get(frame->body, sizeof(total));
 
-	for (size_t i = 0; i < sizeof(total); i++)
-		total = total << 8 | frame->body[i];
 	if (total == psp->received && frame->type == SZC_PSP_FRAME_MOVE)
 		return szc_psp_move_came(conn, psp, frame->type);
 	if (total == psp->received && psp->left_here)
@@ -87,10 +94,7 @@ static int end_came(struct szc_conn *conn, struct szc_psp_conn *psp, const struc
 static int frame_came(struct szc_conn *conn, struct szc_psp_conn *psp, const struct szc_psp_frame *frame)
 {
 	if (psp->started == is_start(psp, frame))
-		return szc_layer_fail(
-			conn, SZC_E_PSP_MESSAGE,
-			psp->started ? "the peer starts again under PSP"
-				     : "what came first under PSP is no start: bytes were put in, or taken out");
+		return no_frame(conn, psp, "the peer starts again under PSP");
 	if (is_start(psp, frame))
 		return start_came(conn, psp, frame);
 	if (psp->waits && frame->type != SZC_PSP_FRAME_GO)
@@ -128,10 +132,7 @@ static int psp_input(struct szc_conn *conn, void *state)
 		return deliver(conn, psp, avail);
 	result = szc_psp_frame_parse(&frame, iov, avail);
 	if (result < 0)
-		return szc_layer_fail(
-			conn, result,
-			psp->started ? "what the peer said under PSP is no frame"
-				     : "what came first under PSP is no start: bytes were put in, or taken out");
+		return no_frame(conn, psp, "what the peer said under PSP is no frame");
 	if (!result)
 		return SZC_LAYER_NEED_MORE;
 	if (frame.type != SZC_PSP_FRAME_PAYLOAD)
@@ -211,8 +212,7 @@ static int psp_shutdown(struct szc_conn *conn, void *state)
 	struct szc_psp_conn *psp = state;
 	uint8_t total[sizeof(uint64_t)];
 
-	for (size_t i = 0; i < sizeof(total); i++)
-		total[i] = (uint8_t)(psp->sent >> (56 - 8 * i));
+	szc_psp_put(total, sizeof(total), psp->sent);
 	psp->left_here = goes_on(psp);
 	psp->ended_here = !psp->left_here;
 	if (psp->left_here && !psp->client && psp->after)

@@ -33,7 +33,7 @@ static bool able(struct szc_psp_conn *psp)
 		return true;
 	psp->missing = error;
 	if (error == SZC_E_PSP_DEVICE && !psp->ctx->has_family)
-		psp->reason = "this kernel has no PSP: that takes Linux 6.18 or later, with CONFIG_INET_PSP";
+		psp->reason = SZC_PSP_NO_KERNEL;
 	if (error == SZC_E_PSP_SOCKET)
 		psp->reason = "the connection has no TCP timestamps, without which PSP is not safe from replay";
 	if (error == SZC_E_PSP_VERSION)
@@ -128,7 +128,6 @@ static int make_key(struct szc_psp_conn *psp)
 	/* Before the key is made: a rotation amid it counts. */
 	psp->rotations = szc_psp_ctx_rotations(psp->ctx, psp->place.device, true);
 	error = szc_psp_ctx_receive_key(psp->ctx, psp->fd, &psp->place, psp->version, &key);
-
 	if (!error && key.size != szc_psp_key_size(psp->version))
 		error = -EPROTO;
 	if (!error)
@@ -285,11 +284,9 @@ struct szc_psp_conn *szc_psp_conn_of(const struct szc_conn *conn)
 
 const char *szc_psp_cipher(const struct szc_conn *conn)
 {
-	static const char *const names[SZC_PSP_VERSIONS] = {"AES-GCM-128", "AES-GCM-256", "AES-GMAC-128",
-							    "AES-GMAC-256"};
 	const struct szc_psp_conn *psp = szc_psp_conn_of(conn);
 
-	return psp && psp->started ? names[psp->version] : NULL;
+	return psp && psp->started ? szc_psp_version_name(psp->version) : NULL;
 }
 
 const char *szc_psp_why_not(const struct szc_conn *conn)

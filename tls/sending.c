@@ -81,7 +81,7 @@ int szc_tls_shutdown(struct szc_conn *conn, void *state)
 	int error;
 
 	if (tls->taken)
-		return tls->ctx->options.upgrade->layer->shutdown(conn, tls->upgrade);
+		return szc_tls_heir(tls)->shutdown(conn, tls->upgrade);
 	error = send_alert(conn, tls, SZC_ALERT_WARNING, SZC_ALERT_CLOSE_NOTIFY);
 	tls->closed = true;
 	tls->answer_due = false;
@@ -189,7 +189,7 @@ ssize_t szc_tls_send(struct szc_conn *conn, void *state, const struct iovec *iov
 	int i, error;
 
 	if (tls->taken)
-		return tls->ctx->options.upgrade->layer->send(conn, tls->upgrade, iov, iovcnt, room);
+		return szc_tls_heir(tls)->send(conn, tls->upgrade, iov, iovcnt, room);
 	for (i = 0; i < iovcnt; i++)
 		left.len += iov[i].iov_len;
 	if (left.len > room)

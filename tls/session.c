@@ -19,7 +19,7 @@ static int tls_input(struct szc_conn *conn, void *state)
 	struct szc_tls *tls = state;
 
 	if (tls->taken)
-		return tls->ctx->options.upgrade->layer->input(conn, tls->upgrade);
+		return szc_tls_heir(tls)->input(conn, tls->upgrade);
 	if (!tls->handed_over)
 		return szc_tls_handshake_input(conn, tls);
 	/* Behind the last message of an upgrade nothing may follow. */
@@ -37,7 +37,7 @@ static int tls_fin(struct szc_conn *conn, void *state)
 	struct szc_tls *tls = state;
 
 	if (tls->taken)
-		return tls->ctx->options.upgrade->layer->fin(conn, tls->upgrade);
+		return szc_tls_heir(tls)->fin(conn, tls->upgrade);
 	if (!tls->handed_over)
 		return szc_layer_fail(conn, SZC_E_CLOSED, "the peer closed the connection during the handshake");
 	return szc_layer_fail(conn, SZC_E_TRUNCATED,
@@ -67,7 +67,7 @@ static void tls_free(void *state)
 	struct szc_tls *tls = state;
 
 	if (tls->upgrade)
-		tls->ctx->options.upgrade->layer->free(tls->upgrade);
+		szc_tls_heir(tls)->free(tls->upgrade);
 	szc_tls_drop_ssl(tls);
 	szc_protect_drop(&tls->rx);
 	szc_protect_drop(&tls->tx);
@@ -281,7 +281,7 @@ const char *szc_tls_sending(const struct szc_conn *conn)
 	if (!tls)
 		return NULL;
 	if (tls->taken)
-		return tls->ctx->options.upgrade->layer->name;
+		return szc_tls_heir(tls)->name;
 	return tls->ktls ? "ktls" : "user";
 }
 

@@ -69,6 +69,12 @@ struct szc_tls {
 
 extern const struct szc_layer_ops szc_tls_layer;
 
+/* What may take over from TLS, or did. There must be something. */
+static inline const struct szc_layer_ops *szc_tls_heir(const struct szc_tls *tls)
+{
+	return tls->ctx->options.upgrade->layer;
+}
+
 static inline bool szc_tls_is_client(const struct szc_tls *tls)
 {
 	return tls->ctx->options.role == SZC_TLS_CLIENT;

@@ -62,17 +62,13 @@ int szc_tls_upgrade_install(SSL_CTX *ssl_ctx, const struct szc_tls_upgrade *upgr
 
 /* ---- after it */
 
-/* The peer is told, too; the reason was given by who refused. */
-static int refuse(struct szc_conn *conn, struct szc_tls *tls, uint8_t alert, int error)
-{
-	szc_tls_alert(conn, tls, alert);
-	return error;
-}
-
 static int follow(struct szc_conn *conn, struct szc_tls *tls, int next, uint8_t alert)
 {
-	if (next < 0)
-		return refuse(conn, tls, alert, next);
+	/* The reason was given by who refused; the peer is told that it is over. */
+	if (next < 0) {
+		szc_tls_alert(conn, tls, alert);
+		return next;
+	}
 	tls->upgrading = next == SZC_UPGRADE_WAIT;
 	if (next == SZC_UPGRADE_STAY)
 		return szc_tls_carry(conn, tls);
@@ -125,5 +121,5 @@ void *szc_tls_upgrade_state(const struct szc_conn *conn, const struct szc_layer_
 {
 	const struct szc_tls *tls = szc_layer_state(conn, &szc_tls_layer);
 
-	return tls && tls->upgrade && tls->ctx->options.upgrade->layer == layer ? tls->upgrade : NULL;
+	return tls && tls->upgrade && szc_tls_heir(tls) == layer ? tls->upgrade : NULL;
 }

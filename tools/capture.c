@@ -33,8 +33,6 @@ struct seen {
 	const uint8_t *inside; /* what is behind PSP's header, decrypted if it was opened */
 };
 
-static const char *const versions[SZC_PSP_VERSIONS] = {"AES-GCM-128", "AES-GCM-256", "AES-GMAC-128", "AES-GMAC-256"};
-
 /* ---- keys */
 
 /* A copy is opened: another key may be the right one. */
@@ -101,7 +99,7 @@ static void print_packet(const struct seen *seen)
 	hex(psp->iv, sizeof(psp->iv), iv);
 	printf("%.6f %s.%u > %s.%u: PSP %s, SPI %08" PRIx32 ", IV %s, protocol %u, %zu bytes, %zu in clear%s%s%s: %s\n",
 	       seen->seconds, seen->udp.source, seen->udp.source_port, seen->udp.target, seen->udp.target_port,
-	       versions[psp->version], psp->spi, iv, psp->next, psp->payload, psp->clear - psp->header,
+	       szc_psp_version_name(psp->version), psp->spi, iv, psp->next, psp->payload, psp->clear - psp->header,
 	       psp->cookie ? ", cookie" : "", psp->sample ? ", sample" : "", psp->drop ? ", drop" : "",
 	       outcomes[seen->outcome]);
 	if (seen->outcome == OPENED)
@@ -119,13 +117,13 @@ static json_t *packet_json(const struct seen *seen)
 	hex(psp->iv, sizeof(psp->iv), iv);
 	if (seen->outcome == OPENED)
 		hex(seen->inside, psp->payload, inside);
-	object = json_pack("{s:f, s:s, s:i, s:s, s:i, s:s, s:I, s:s, s:i, s:I, s:I, s:b, s:s, s:o}", "seconds",
-			   seen->seconds, "source", seen->udp.source, "source_port", seen->udp.source_port, "target",
-			   seen->udp.target, "target_port", seen->udp.target_port, "version", versions[psp->version],
-			   "spi", (json_int_t)psp->spi, "iv", iv, "protocol", psp->next, "bytes",
-			   (json_int_t)psp->payload, "bytes_clear", (json_int_t)(psp->clear - psp->header), "cookie",
-			   psp->cookie, "outcome", outcomes[seen->outcome], "plaintext",
-			   seen->outcome == OPENED ? json_string(inside) : json_null());
+	object = json_pack(
+		"{s:f, s:s, s:i, s:s, s:i, s:s, s:I, s:s, s:i, s:I, s:I, s:b, s:s, s:o}", "seconds", seen->seconds,
+		"source", seen->udp.source, "source_port", seen->udp.source_port, "target", seen->udp.target,
+		"target_port", seen->udp.target_port, "version", szc_psp_version_name(psp->version), "spi",
+		(json_int_t)psp->spi, "iv", iv, "protocol", psp->next, "bytes", (json_int_t)psp->payload, "bytes_clear",
+		(json_int_t)(psp->clear - psp->header), "cookie", psp->cookie, "outcome", outcomes[seen->outcome],
+		"plaintext", seen->outcome == OPENED ? json_string(inside) : json_null());
 	free(inside);
 	return object;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The seam between the engine and what stands on a connection (TLS; what may take over from it: upgrade.h). For those who write a layer;
- * applications need rx.h and tls.h only.
+ * The seam between the engine and what stands on a connection (TLS; what may take over from it: upgrade.h). For those
+ * who write a layer; applications need rx.h and tls.h only.
  *
  * A layer never sees a buffer. It sees the connection's undelivered bytes, in order, as iovecs, and says of the bytes
  * at the front: drop these (framing), deliver these (payload, verified). References, quotas and views are the engine's.

@@ -62,12 +62,7 @@ class Rotations:
 
 def over_psp(size, mtu, buffer_kib, connections, impairments, family=4, apart=None):
     """`size` bytes in all, --psp=require on both ends; a rotation every `apart` seconds. Returns the longest move's."""
-    set_mtu(mtu)
-    reserve_huge_pages(HUGE_PAGES if buffer_kib > 4 else 0)
-    share = size // connections
-    path = payload_file(share)
-    folder = scratch(".d")
-    os.mkdir(folder)
+    share, path, folder = prepare(size, mtu, buffer_kib, connections)
     with Versions(), Wire(**impairments):
         server = NicServer("recv", "--out", folder, "--json", "--psp", "require", "--buffer-size", f"{buffer_kib}K",
                            "--max-connections", connections * (2 if apart else 1), family=family)
@@ -107,10 +102,7 @@ def rotated(size, mtu, buffer_kib, connections, impairments, family=4):
 
 def stays_on_tls(reason, receiver_options, sender_options, near_spis=None, versions="all"):
     """Both are asked to try, and one of them cannot: as safe as ever, and both tell why."""
-    set_mtu(1500)
-    path = payload_file(2 * MIB)
-    folder = scratch(".d")
-    os.mkdir(folder)
+    _, path, folder = prepare(2 * MIB, 1500, 4, 1)
     with Versions(versions):
         server = NicServer("recv", "--out", folder, "--json", *receiver_options)
         if near_spis is not None:

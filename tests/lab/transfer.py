@@ -63,13 +63,18 @@ def buffer_length():
     return nic["queues"][QUEUE]["rx_buf_len"]
 
 
-def transfer(size, mtu, buffer_kib, connections, impairments, family=4):
+def prepare(size, mtu, buffer_kib, connections):
+    """(bytes for each connection, a file of so many, a folder to receive into)"""
     set_mtu(mtu)
     reserve_huge_pages(HUGE_PAGES if buffer_kib > 4 else 0)
     share = size // connections
-    path = payload_file(share)
     folder = scratch(".d")
     os.mkdir(folder)
+    return share, payload_file(share), folder
+
+
+def transfer(size, mtu, buffer_kib, connections, impairments, family=4):
+    share, path, folder = prepare(size, mtu, buffer_kib, connections)
     server = NicServer("recv", "--out", folder, "--json", "--buffer-size", f"{buffer_kib}K", "--max-connections",
                        connections, family=family)
     check(buffer_length() == buffer_kib * 1024, f"buffers have {buffer_length()} bytes")

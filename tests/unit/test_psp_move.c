@@ -194,6 +194,14 @@ static void send_some(struct test *test, struct szc_conn *conn, size_t len, uint
 	}
 }
 
+/* The notices of one end only: the other's configuration is taken to have read them. */
+static void rotate_at(struct side *side, struct side *other)
+{
+	kernel.rotations++;
+	other->psp->notices.family = kernel.rotations;
+	side->psp->looked_ms = 0;
+}
+
 /* A rotation at that end is noticed by the client, sooner or later. */
 static void until_asked(struct test *test, struct szc_conn *client, struct szc_conn *server)
 {
@@ -208,6 +216,25 @@ static void until_asked(struct test *test, struct szc_conn *client, struct szc_c
 		assert_true(time(NULL) < end);
 	}
 	assert_int_equal(move, 1);
+}
+
+/* Opened, the client's key rotated and that noticed: what every move begins with. */
+static void test_open_to_move(struct test *test)
+{
+	test_open(test, true, true);
+	rotate_at(&test->client, &test->server);
+	until_asked(test, test->client.seen[0].conn, test->server.seen[0].conn);
+}
+
+/* ... and the new connection is ready at the client's end. */
+static struct seen *test_open_moving(struct test *test)
+{
+	struct seen *fresh;
+
+	test_open_to_move(test);
+	fresh = dial(test, test->client.seen[0].conn);
+	UNTIL(test, fresh->ready);
+	return fresh;
 }
 
 /* The whole dance, with payload both ways amid it. Returns where the stream goes on. */
@@ -255,14 +282,6 @@ static void end_both(struct test *test, struct seen *client, struct seen *server
 	szc_conn_close(server->conn);
 }
 
-/* The notices of one end only: the other's configuration is taken to have read them. */
-static void rotate_at(struct side *side, struct side *other)
-{
-	kernel.rotations++;
-	other->psp->notices.family = kernel.rotations;
-	side->psp->looked_ms = 0;
-}
-
 static void a_stream_moves_as_often_as_it_must(void **state)
 {
 	struct seen *client, *server;
@@ -292,9 +311,7 @@ static void twice_is_too_often(void **state)
 	struct test test;
 
 	(void)state;
-	test_open(&test, true, true);
-	rotate_at(&test.client, &test.server);
-	until_asked(&test, test.client.seen[0].conn, test.server.seen[0].conn);
+	test_open_to_move(&test);
 	dial(&test, test.client.seen[0].conn);
 	rotate_at(&test.client, &test.server);
 	assert_int_equal(szc_psp_should_move(test.client.seen[0].conn), SZC_E_PSP_EXPIRED);
@@ -323,11 +340,9 @@ static void an_end_amid_the_move_is_an_end(void **state)
 	struct test test;
 
 	(void)state;
-	test_open(&test, true, true);
+	test_open_to_move(&test);
 	client = &test.client.seen[0];
 	server = &test.server.seen[0];
-	rotate_at(&test.client, &test.server);
-	until_asked(&test, client->conn, server->conn);
 	dial(&test, client->conn);
 	end_both(&test, client, server, 0, 0);
 	test_close(&test);
@@ -340,11 +355,9 @@ static void a_move_that_breaks_is_an_error(void **state)
 	struct test test;
 
 	(void)state;
-	test_open(&test, true, true);
+	test_open_to_move(&test);
 	client = &test.client.seen[0];
 	server = &test.server.seen[0];
-	rotate_at(&test.client, &test.server);
-	until_asked(&test, client->conn, server->conn);
 	fresh = dial(&test, client->conn);
 	send_some(&test, client->conn, 10000, &test.next);
 	UNTIL(&test, fresh->ready);
@@ -364,11 +377,7 @@ static void nobody_goes_too_early(void **state)
 	for (int early = 0; early < 4; early++) {
 		static const uint8_t nothing[8];
 
-		test_open(&test, true, true);
-		rotate_at(&test.client, &test.server);
-		until_asked(&test, test.client.seen[0].conn, test.server.seen[0].conn);
-		fresh = dial(&test, test.client.seen[0].conn);
-		UNTIL(&test, fresh->ready);
+		fresh = test_open_moving(&test);
 		switch (early) {
 		case 0:
 			send_some(&test, fresh->conn, 1000, &test.next);
@@ -397,12 +406,8 @@ static void a_target_that_dies_is_no_end(void **state)
 	struct test test;
 
 	(void)state;
-	test_open(&test, true, true);
+	fresh = test_open_moving(&test);
 	server = &test.server.seen[0];
-	rotate_at(&test.client, &test.server);
-	until_asked(&test, test.client.seen[0].conn, server->conn);
-	fresh = dial(&test, test.client.seen[0].conn);
-	UNTIL(&test, fresh->ready);
 	assert_int_equal(szc_conn_shutdown(test.client.seen[0].conn), 0);
 	szc_conn_close(fresh->conn);
 	fresh->conn = NULL;
@@ -439,16 +444,11 @@ static void what_has_ended_does_not_move(void **state)
 /* Reading the old connection to its end may take longer than a handshake may. */
 static void a_move_takes_its_time(void **state)
 {
-	struct seen *fresh;
 	struct test test;
 	time_t end;
 
 	(void)state;
-	test_open(&test, true, true);
-	rotate_at(&test.client, &test.server);
-	until_asked(&test, test.client.seen[0].conn, test.server.seen[0].conn);
-	fresh = dial(&test, test.client.seen[0].conn);
-	UNTIL(&test, fresh->ready);
+	test_open_moving(&test);
 	end = time(NULL) + HANDSHAKE_MS / 1000 + 2;
 	UNTIL(&test, time(NULL) >= end);
 	assert_int_equal(test.server.seen[1].error, 0);
