@@ -393,7 +393,7 @@ static bool stalls(void)
 	return stalled;
 }
 
-/* As a rule: once in a while what TCP sends again meets a buffer that came free just then. */
+/* As a rule: once in many runs TCP was seen to get out of it by itself, and why is not known. */
 static void a_small_area__without_care_stalls_for_good(void **state)
 {
 	int tries = 4;
