@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The buffers of a ring. A buffer lies in a slot from the time it was taken out of the pool until it is handed up or
- * put back; the slot's number travels through the device as the descriptor's `opaque`. There are as many slots as
+ * put back; the slot's number travels through the device as the descriptor's `opaque`. There are no more slots than
  * descriptors, so posted buffers never overrun the ring.
  *
  * Owned by NAPI; by whoever makes or ends the queue before and after. No locks.
@@ -26,18 +26,18 @@ static void arrays_free(struct szcnic_bufs *bufs)
 	kvfree(bufs->free);
 }
 
-int szcnic_bufs_alloc(struct szcnic_bufs *bufs, struct szcnic_port *port, u32 size, struct page_pool *pool,
+int szcnic_bufs_alloc(struct szcnic_bufs *bufs, struct szcnic_port *port, u32 size, u32 fill, struct page_pool *pool,
 		      u32 buf_len)
 {
-	*bufs = (struct szcnic_bufs){ .port = port, .size = size, .buf_len = buf_len };
+	*bufs = (struct szcnic_bufs){ .port = port, .size = size, .fill = fill, .buf_len = buf_len };
 	if (szcnic_fault_alloc(port) || arrays_alloc(bufs)) {
 		arrays_free(bufs);
 		*bufs = (struct szcnic_bufs){ 0 };
 		return -ENOMEM;
 	}
 	bufs->pool = pool;
-	while (bufs->nr_free < size) {
-		bufs->free[bufs->nr_free] = size - 1 - bufs->nr_free;
+	while (bufs->nr_free < fill) {
+		bufs->free[bufs->nr_free] = fill - 1 - bufs->nr_free;
 		bufs->nr_free++;
 	}
 	return 0;

@@ -44,18 +44,28 @@ static struct page_pool *pool_create(struct szcnic_port *port, u16 queue, u32 si
 	return page_pool_create(&params);
 }
 
-static int ring_memory(struct szcnic_port *port, struct szcnic_bufs *bufs, u16 queue, u32 size, u32 order, u32 flags)
+static int ring_memory(struct szcnic_port *port, struct szcnic_bufs *bufs, u16 queue, u32 size, u32 fill, u32 order,
+		       u32 flags)
 {
 	struct page_pool *pool;
 	int err;
 
-	pool = pool_create(port, queue, size, order, flags);
+	pool = pool_create(port, queue, fill, order, flags);
 	if (IS_ERR(pool))
 		return PTR_ERR(pool);
-	err = szcnic_bufs_alloc(bufs, port, size, pool, PAGE_SIZE << order);
+	err = szcnic_bufs_alloc(bufs, port, size, fill, pool, PAGE_SIZE << order);
 	if (err)
 		page_pool_destroy(pool);
 	return err;
+}
+
+/*
+ * Rings stay as long as they are where buffers are larger than a page, and take as many bytes: it is these that would
+ * push each other out of caches. As bnxt_rx_agg_ring_fill_level(), but never fewer than there may be packets.
+ */
+static u32 agg_fill(u32 agg_size, u32 rx_size, u32 order)
+{
+	return min(max(agg_size >> order, rx_size), agg_size);
 }
 
 /* A provider may have fewer buffers than the ring has places, or none yet: the ring is then filled as they come. */
@@ -63,6 +73,7 @@ int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 q
 {
 	u32 rx_size = roundup_pow_of_two(port->rx_pending);
 	u32 agg_size = agg_ring_size(port);
+	u32 order = get_order(page_size);
 	int err;
 
 	if (port->open && szcnic_mutated(port, MUTATE_GEOMETRY)) {
@@ -70,10 +81,11 @@ int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 q
 		agg_size /= 2;
 	}
 	*mem = (struct szcnic_rxmem){ .queue = queue };
-	err = ring_memory(port, &mem->rx, queue, rx_size, get_order(szcnic_mru(port)), 0);
+	err = ring_memory(port, &mem->rx, queue, rx_size, rx_size, get_order(szcnic_mru(port)), 0);
 	if (err)
 		return err;
-	err = ring_memory(port, &mem->agg, queue, agg_size, get_order(page_size), PP_FLAG_ALLOW_UNREADABLE_NETMEM);
+	err = ring_memory(port, &mem->agg, queue, agg_size, agg_fill(agg_size, rx_size, order), order,
+			  PP_FLAG_ALLOW_UNREADABLE_NETMEM);
 	if (err) {
 		szcnic_bufs_free(&mem->rx);
 		return err;

@@ -224,7 +224,7 @@ static int rx_poll(struct szcnic_rxq *rxq, int budget)
  */
 static bool starving(const struct szcnic_bufs *bufs, u32 packet)
 {
-	return bufs->size - bufs->nr_free < 2 * DIV_ROUND_UP(packet, bufs->buf_len);
+	return bufs->fill - bufs->nr_free < 2 * DIV_ROUND_UP(packet, bufs->buf_len);
 }
 
 static bool fill(struct szcnic_rxq *rxq, struct szcnic_bufs *bufs)

@@ -50,6 +50,7 @@ struct szcnic_bufs {
 	u16 *free;		/* stack of free slots */
 	u32 nr_free;
 	u32 size;
+	u32 fill;		/* of them, how many are posted at most */
 	u32 buf_len;
 	u32 prod;
 	struct page_pool *pool;
@@ -263,7 +264,7 @@ void szcnic_irq(struct hw_port *hw, u16 queue);		/* the device raises it; any co
 
 /* ---- bufs.c: the buffers of a ring */
 /* The pool is taken over unless this fails. */
-int szcnic_bufs_alloc(struct szcnic_bufs *bufs, struct szcnic_port *port, u32 size, struct page_pool *pool,
+int szcnic_bufs_alloc(struct szcnic_bufs *bufs, struct szcnic_port *port, u32 size, u32 fill, struct page_pool *pool,
 		      u32 buf_len);
 void szcnic_bufs_free(struct szcnic_bufs *bufs);	/* also what is posted; destroys the pool */
 /* Posts as many as there are; true if the ring is full afterwards. The doorbell is the caller's. */

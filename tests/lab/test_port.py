@@ -7,6 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
+from pools import page_pools  # pylint: disable=wrong-import-position
 from scene import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
 
 OTHER, OTHER_PEER = "szcx", "szcy"
@@ -73,6 +74,22 @@ def merging_into_net_iovs():
     finally:
         NEAR.ethtool("-C", "rx-usecs", 0)
         NEAR.ethtool("-K", "rx-gro-hw", "off")
+
+
+def long_buffers_are_fewer():
+    """A ring takes as many bytes in long buffers as it does in pages, but never fewer buffers than packets."""
+    NEAR.ethtool("-G", "rx", 64)
+    set_mtu(9000)
+    try:
+        for size, posted in (("4K", 256), ("8K", 128), ("32K", 64)):
+            server = NicServer("recv", "--buffer-size", size)
+            (pool,) = [pool for pool in page_pools() if "io_uring" in pool and "detached" not in pool]
+            server.stop()
+            # The pool may have some more at hand.
+            check(posted <= pool["inflight"] < posted + 64, f"of {size} there are {pool['inflight']}, not {posted}")
+    finally:
+        set_mtu(1500)
+        NEAR.ethtool("-G", "rx", 256)
 
 
 # ---- coalescing
@@ -226,6 +243,7 @@ def cases():
     chosen = LabCases(200)
     chosen.add("hardware GRO merges, in pages and split", merging)
     chosen.add("hardware GRO fills large buffers of an area", merging_into_net_iovs)
+    chosen.add("long buffers are fewer", long_buffers_are_fewer)
     chosen.add("interrupts are coalesced", coalescing)
     chosen.add("byte queue limits", queue_limits)
     chosen.add("counters never go back", counters_never_go_back)
