@@ -27,9 +27,10 @@ struct szc_budget {
 	size_t buffer_size;
 	size_t area_max; /* bytes that the area may grow to; 0: it does not grow */
 	unsigned connections;
-	unsigned ring;     /* descriptors of the queue's ring; 0: unknown */
-	unsigned reserved; /* buffers that other engines on the same area were promised */
-	bool leave_room;   /* others will come: take no more than a connection needs to run well */
+	unsigned ring;             /* descriptors of the queue's ring; 0: unknown */
+	unsigned reserved;         /* buffers that other engines on the same area were promised */
+	bool leave_room;           /* others will come: take no more than a connection needs to run well */
+	size_t receive_buffer_max; /* bytes; 0: what there is room for */
 
 	/* Given, or 0 and then derived. */
 	size_t area_size;

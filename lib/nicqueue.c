@@ -94,6 +94,7 @@ static int zcrx_derive(struct szc_rx *rx)
 	rx->budget.area_size = o->area_size;
 	rx->budget.connections = o->max_connections;
 	rx->budget.quota = o->quota_buffers;
+	rx->budget.receive_buffer_max = o->receive_buffer_max;
 	rx->budget.leave_room = o->shareable || o->share;
 	error = szc_budget_fill(&rx->budget, rx->error_text, sizeof(rx->error_text));
 	if (error)

@@ -113,6 +113,14 @@ struct szc_rx_options {
 
 	/* On a NIC's queue: the order in which returned buffers are filled again. */
 	enum szc_recycle recycle; /* default NEWEST */
+
+	/*
+	 * On a NIC's queue: most that a socket's SO_RCVBUF may be, bytes, of which packets take what their buffers have.
+	 * What a peer sends faster than it is read waits in there, and the longer the queue, the more buffers go round
+	 * and the less of them is still in the cache when it is read. Where the way is short a few hundred KiB suffice
+	 * for any speed; a long way needs speed times round trip. Default: what the area has room for.
+	 */
+	size_t receive_buffer_max;
 };
 
 /* The smallest quota that never stalls on one TLS record of the largest size: buffers. Any thread. */

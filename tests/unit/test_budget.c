@@ -177,9 +177,31 @@ static void whatever_is_taken_fits(void **state)
 	assert_true(taken > 10000);
 }
 
+static void a_receive_buffer_can_be_bounded(void **state)
+{
+	struct szc_budget given = {.buffer_size = 16384, .connections = 1, .ring = 64, .area_size = 64 << 20}, b;
+
+	(void)state;
+	given.receive_buffer_max = 512 << 10;
+	b = filled(given);
+	holds(&b);
+	assert_in_range(b.receive_buffer, (512 << 10) - 3 * 16384, 512 << 10);
+	/* Not below what lets a connection move at all, nor above what there is. */
+	given.receive_buffer_max = 1;
+	b = filled(given);
+	holds(&b);
+	assert_int_equal(b.queued, 16);
+	given.receive_buffer_max = SIZE_MAX;
+	b = filled(given);
+	holds(&b);
+	assert_int_equal(b.receive_buffer, b.queued * 16384 / 4 * 3);
+	assert_true(b.queued > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_receive_buffer_can_be_bounded),
 		cmocka_unit_test(defaults_are_some_tens_of_mebibytes),
 		cmocka_unit_test(a_given_area_is_shared_out),
 		cmocka_unit_test(others_are_left_room),
