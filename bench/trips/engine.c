@@ -9,10 +9,15 @@
 #include <szc/tls.h>
 #include <openssl/ssl.h>
 #include "opener.h"
+#include "parts.h"
 #include "receiver.h"
 #include "seal.h"
 
-enum { HELD_MAX = 4096 };
+enum {
+	HELD_MAX = 4096,
+	/* Both ends are on one machine. */
+	RECEIVE_BUFFER = 512 << 10,
+};
 
 /* What is done with a view's bytes: 0, or -1 after a message. */
 typedef int take_view(struct receiver *receiver, struct szc_conn *conn, struct szc_view *view);
@@ -69,6 +74,7 @@ static int open_engine(struct engine *engine, bool tls)
 					 .max_connections = 1,
 					 .area_size = arguments->area_size,
 					 .buffer_size = arguments->buffer_size,
+					 .receive_buffer_max = RECEIVE_BUFFER,
 					 .recycle = strcmp(arguments->recycle, "oldest") == 0 ? SZC_RECYCLE_OLDEST
 											      : SZC_RECYCLE_NEWEST,
 					 .error = why,
@@ -167,23 +173,22 @@ static int take_into_a_copy(struct receiver *receiver, struct szc_conn *conn, st
 
 static int say(struct engine *engine, struct szc_conn *conn)
 {
-	struct iovec byte = {.iov_base = &engine->receiver->word, .iov_len = 1};
+	char word = PART_ASK;
+	struct iovec byte = {.iov_base = &word, .iov_len = 1};
 
 	szc_rx_trips(engine->rx, &engine->before);
 	if (part_begins(engine->receiver))
 		return -1;
 	if (engine->take == take_into_a_copy)
-		return opener_say(szc_conn_user(conn), engine->receiver->word);
+		return opener_say(szc_conn_user(conn), word);
 	return szc_conn_send(conn, &byte, 1) == 1 ? 0 : complain_szc("send", szc_conn_last_error(conn));
 }
 
-static int end(struct engine *engine)
+static void end(struct engine *engine)
 {
 	struct receiver *receiver = engine->receiver;
 	struct szc_trips now;
 
-	if (counting_ends(receiver))
-		return -1;
 	szc_rx_trips(engine->rx, &now);
 	receiver->ledger.kernel_copied = now.bytes_kernel_copied - engine->before.bytes_kernel_copied;
 	receiver->ledger.user_copied = now.bytes_user_copied - engine->before.bytes_user_copied;
@@ -193,7 +198,6 @@ static int end(struct engine *engine)
 		receiver->ledger.user_copied += receiver->arguments.bytes;
 		receiver->ledger.opened = receiver->arguments.bytes;
 	}
-	return 0;
 }
 
 /* Released now, or, as long as there is something to hold, with all others. */
@@ -238,11 +242,14 @@ static int on_data(struct engine *engine, struct szc_conn *conn, struct szc_view
 
 	note_buffers(engine, view);
 	done_with(engine, view);
-	if (!error && part_over(receiver))
-		error = say(engine, conn);
-	if (!error && complete(receiver))
-		error = end(engine);
-	return error;
+	if (error || !part_over(receiver))
+		return error;
+	if (part_ends(receiver))
+		return -1;
+	if (!receiver->complete)
+		return say(engine, conn);
+	end(engine);
+	return 0;
 }
 
 static int begin_psp(struct engine *engine, struct szc_conn *conn)
@@ -293,7 +300,7 @@ static int run(struct engine *engine)
 {
 	struct szc_event event;
 
-	while (!complete(engine->receiver)) {
+	while (!engine->receiver->complete) {
 		int n = szc_rx_wait(engine->rx, &event, 1, -1);
 
 		if (n < 0)

@@ -17,8 +17,8 @@
 #include "settle.h"
 
 enum {
-	QUIET = 2,      /* parts */
-	PARTS_MAX = 10, /* before the last one */
+	QUIET = 3, /* parts in a row */
+	PARTS_MAX = 20,
 };
 
 static const struct mode {
@@ -184,12 +184,7 @@ static uint64_t now_ns(clockid_t clock)
 
 bool part_over(const struct receiver *receiver)
 {
-	return receiver->consumed.bytes >= receiver->asked && receiver->word != PART_LAST;
-}
-
-bool complete(const struct receiver *receiver)
-{
-	return receiver->consumed.bytes >= receiver->asked && receiver->word == PART_LAST;
+	return receiver->consumed.bytes >= receiver->asked;
 }
 
 /* What is done before every part alike: what comes after a pause comes otherwise than what comes without one. */
@@ -207,33 +202,24 @@ static int look_and_rest(struct receiver *receiver)
 	return 0;
 }
 
-static void counting_begins(struct receiver *receiver)
+int part_begins(struct receiver *receiver)
 {
+	receiver->fresh = 0;
+	receiver->counting = receiver->asked >= receiver->arguments.warm;
+	receiver->asked += receiver->arguments.bytes;
+	if (look_and_rest(receiver))
+		return -1;
+	if (!receiver->counting)
+		return 0;
 	receiver->ledger.warm = receiver->consumed.bytes;
 	receiver->consumed.sum = 0;
 	receiver->elapsed_before = now_ns(CLOCK_MONOTONIC);
 	receiver->cpu_before = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	szc_mark(SZC_MARK_RUN);
-}
-
-int part_begins(struct receiver *receiver)
-{
-	receiver->quiet = receiver->fresh ? 0 : receiver->quiet + 1;
-	receiver->fresh = 0;
-	receiver->ledger.steady = receiver->quiet >= QUIET;
-	receiver->word = PART_MORE;
-	if (receiver->asked >= receiver->arguments.warm && (receiver->ledger.steady || receiver->parts >= PARTS_MAX))
-		receiver->word = PART_LAST;
-	receiver->parts++;
-	receiver->asked += receiver->arguments.bytes;
-	if (look_and_rest(receiver))
-		return -1;
-	if (receiver->word == PART_LAST)
-		counting_begins(receiver);
 	return 0;
 }
 
-int counting_ends(struct receiver *receiver)
+static int counting_ends(struct receiver *receiver)
 {
 	struct nic_counts counts;
 
@@ -247,6 +233,15 @@ int counting_ends(struct receiver *receiver)
 	receiver->ledger.zero_copy = counts.zero_copy - receiver->zero_copy_before;
 	receiver->ledger.opened_again = decrypted_again() - receiver->again_before;
 	return 0;
+}
+
+int part_ends(struct receiver *receiver)
+{
+	receiver->parts++;
+	receiver->quiet = receiver->fresh ? 0 : receiver->quiet + 1;
+	receiver->ledger.steady = receiver->quiet >= QUIET;
+	receiver->complete = receiver->counting && (receiver->ledger.steady || receiver->parts >= PARTS_MAX);
+	return receiver->complete ? counting_ends(receiver) : 0;
 }
 
 /* ---- the program */

@@ -4,7 +4,8 @@
  * nothing but the mode differs.
  *
  * The payload comes in parts (parts.h), and the last one is counted; those before it warm everything up. Nothing is under
- * way when counting begins, and nothing when it ends.
+ * way when counting begins, and nothing when it ends. Which one is the last is known when it is over: each is counted that
+ * might be.
  */
 #ifndef BENCH_TRIPS_RECEIVER_H
 #define BENCH_TRIPS_RECEIVER_H
@@ -41,7 +42,7 @@ struct ledger {
 		opened_again; /* records, by the kernel's TLS (/proc/net/tls_stat), which may not hold for padded ones */
 	uint64_t elapsed_ns, cpu_ns;
 	uint64_t warm; /* bytes before it */
-	bool steady;   /* no buffer was used for the first time in the parts before it */
+	bool steady;   /* no buffer was used for the first time in it and the parts just before it */
 	bool model;    /* the copies are what the code is known to do, not what was counted */
 };
 
@@ -51,8 +52,9 @@ struct receiver {
 	uint64_t asked; /* the payload that was asked for */
 	unsigned fresh; /* buffers of the area that were used for the first time in this part */
 	unsigned quiet; /* parts in a row without any */
-	unsigned parts; /* asked for by a byte */
-	char word;      /* that the mode says to ask for the next one */
+	unsigned parts; /* that are over */
+	bool counting;  /* this part */
+	bool complete;  /* the last one is over */
 	struct ledger ledger;
 	uint64_t device_before, zero_copy_before, again_before, elapsed_before, cpu_before;
 	char cipher[48];
@@ -87,14 +89,12 @@ receive_mode receive_recv, receive_openssl, receive_ktls, receive_ktls_nopad, re
 /* All of libcrypto's code. */
 void announce_cipher(void);
 
-/* All that was asked for was delivered, and it is not all there is to be. */
+/* All that was asked for was delivered. */
 bool part_over(const struct receiver *receiver);
-bool complete(const struct receiver *receiver);
-
-/* Between parts, before the mode says its word; counting begins where the last one does. That comes after `warm` bytes, and
- * when as many buffers are in use as will be, or a limit is reached. */
+/* 0, or -1 after a message. Afterwards it is `complete`, or the mode calls part_begins() and asks for one more. It was the
+ * last one if `warm` bytes came before it, and if as many buffers are in use as will be or a limit is reached. */
+int part_ends(struct receiver *receiver);
 int part_begins(struct receiver *receiver);
-int counting_ends(struct receiver *receiver);
 
 /* ---- inside.c: OpenSSL's large buffers lie in memory that can be announced. Before any other call of OpenSSL's. */
 int inside_set_up(void);

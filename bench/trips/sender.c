@@ -100,39 +100,31 @@ static int send_part(struct sender *sender, const struct arguments *arguments, u
 	return 0;
 }
 
-/* The receiver's; 0: the connection ended. */
-static char wait_for_word(struct sender *sender)
+/* False: the connection has ended. */
+static bool asked_for_more(struct sender *sender)
 {
-	char word;
+	char byte;
 
 	if (sender->ssl)
-		return SSL_read(sender->ssl, &word, 1) == 1 ? word : 0;
-	return recv(sender->fd, &word, 1, 0) == 1 ? word : 0;
+		return SSL_read(sender->ssl, &byte, 1) == 1;
+	return recv(sender->fd, &byte, 1, 0) == 1;
 }
 
 static int send_parts(struct sender *sender, const struct arguments *arguments)
 {
-	char word;
-
 	if (!arguments->unwatched && settle())
 		return complain("settling");
 	if (dial(sender, arguments) || (arguments->tls && shake_hands(sender)) ||
 	    (arguments->psp && seal_socket(NULL, sender->fd)) ||
 	    send_part(sender, arguments, first_part(arguments->warm, arguments->bytes)))
 		return -1;
-	do {
-		word = wait_for_word(sender);
-		if (!word) {
-			fprintf(stderr, "trips-send: the receiver did not ask for the last part\n");
-			return -1;
-		}
+	while (asked_for_more(sender)) {
 		/* Each the same, so that in every mode the same is counted. */
 		sender->position = 0;
 		if (send_part(sender, arguments, arguments->bytes))
 			return -1;
-	} while (word != PART_LAST);
-	/* The receiver just ends when it has all. */
-	wait_for_word(sender);
+	}
+	/* The receiver just ends when it has all; whether it has, it knows. */
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <openssl/ssl.h>
+#include "parts.h"
 #include "receiver.h"
 #include "seal.h"
 
@@ -90,16 +91,18 @@ static int way_receive(struct way *way, ssize_t (*some)(struct way *way), int (*
 {
 	struct receiver *receiver = way->receiver;
 
-	while (!complete(receiver)) {
+	while (!receiver->complete) {
 		ssize_t n = some(way);
 
 		if (n < 0 || (!n && way_wait(way)))
 			return -1;
 		consume(&receiver->consumed, way->buffer, (size_t)n);
-		if (part_over(receiver) && (part_begins(receiver) || say(way)))
+		if (!part_over(receiver))
+			continue;
+		if (part_ends(receiver) || (!receiver->complete && (part_begins(receiver) || say(way))))
 			return -1;
 	}
-	return counting_ends(receiver);
+	return 0;
 }
 
 /* ---- plain */
@@ -117,7 +120,9 @@ static ssize_t some_recv(struct way *way)
 
 static int say_send(struct way *way)
 {
-	return send(way->fd, &way->receiver->word, 1, MSG_NOSIGNAL) == 1 ? 0 : complain("send");
+	const char word = PART_ASK;
+
+	return send(way->fd, &word, 1, MSG_NOSIGNAL) == 1 ? 0 : complain("send");
 }
 
 int receive_recv(struct receiver *receiver)
@@ -180,7 +185,9 @@ static ssize_t some_openssl(struct way *way)
 
 static int say_openssl(struct way *way)
 {
-	return SSL_write(way->ssl, &way->receiver->word, 1) == 1 ? 0 : complain_ssl("SSL_write");
+	const char word = PART_ASK;
+
+	return SSL_write(way->ssl, &word, 1) == 1 ? 0 : complain_ssl("SSL_write");
 }
 
 int receive_openssl(struct receiver *receiver)
