@@ -12,7 +12,7 @@ fi
 # It takes a minute, so what was found clean is remembered by all that it was judged by: the source, the headers, how it
 # is compiled, what is asked, and by which clang-tidy.
 readonly clean=$SZC_BUILD/tidy
-mapfile -t sources < <(project_files 'lib/*.c' 'tls/*.c' 'tools/*.c' 'bench/*.c' 'examples/*.c')
+mapfile -t sources < <(project_files 'lib/*.c' 'tls/*.c' 'psp/*.c' 'tools/*.c' 'bench/*.c' 'examples/*.c')
 mapfile -t headers < <(project_files '*.h')
 common=$(cat .clang-tidy "$SZC_BUILD/compile_commands.json" "${headers[@]}" <(clang-tidy --version) | sha256sum)
 mkdir -p "$clean"
