@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -259,6 +260,9 @@ static void receive_all(struct szc_rx *rx, struct receipt *receipt)
 		watching = true;
 		got = szc_rx_wait(rx, events, 16, PATIENCE_MS);
 		watching = false;
+		/* What is left to do of an io_uring of an earlier test interrupts, as a signal would. */
+		if (got == -EINTR)
+			continue;
 		assert_true(got > 0);
 		for (i = 0; i < got; i++)
 			take_event(receipt, &events[i]);
