@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The module, built outside the tree for one of the lab's kernels, and the folder that is /lib/modules in the guest."""
+import filecmp
 import glob
 import os
 import shutil
@@ -41,7 +42,9 @@ class Module:
         with cache.lock(self.folder, f"building the module for Linux {self.kernel.name}"):
             if again or self.stale():
                 self.compile()
-                self.install()
+                if not self.installed():
+                    self.install()
+                shutil.copystat(os.path.join(self.build, "started"), os.path.join(self.modules, "done"))
 
     def compile(self):
         # The time is taken before: what changes while make reads is built again next time.
@@ -58,6 +61,13 @@ class Module:
         if made.returncode or not os.path.exists(self.path):
             raise cache.Failure(f"the module does not build for Linux {self.kernel.name}; all that was said: {log}")
 
+    def installed(self):
+        """This very module, for this very kernel. Then all stays in its place: guests that start may be copying it."""
+        copies = glob.glob(os.path.join(self.modules, "*", "extra", os.path.basename(self.path)))
+        done = os.path.join(self.modules, "done")
+        return (os.path.exists(done) and os.path.getmtime(done) > os.path.getmtime(self.kernel.stamp)
+                and all(filecmp.cmp(self.path, copy, shallow=False) for copy in copies) and bool(copies))
+
     def install(self):
         aside = os.path.join(self.folder, "root.part")
         shutil.rmtree(aside, ignore_errors=True)
@@ -68,8 +78,6 @@ class Module:
             os.makedirs(extra)
             shutil.copy(self.path, extra)
             subprocess.run(["depmod", "-b", aside, version], check=True)
-        shutil.copystat(os.path.join(self.build, "started"), os.path.join(modules))
         cache.write(os.path.join(modules, "done"), "")
-        shutil.copystat(os.path.join(self.build, "started"), os.path.join(modules, "done"))
         shutil.rmtree(os.path.join(self.folder, "root"), ignore_errors=True)
         os.rename(aside, os.path.join(self.folder, "root"))
