@@ -12,12 +12,13 @@ source=$(kernel/lab/lab path source) && build=$(kernel/lab/lab path build) || ex
 sparse=$(tests/lab/sparse.py "$source") || exit
 project_files 'kernel/*.c' 'kernel/*.h' >"$SZC_TMP/files"
 
-# It takes a minute, so what was found clean is remembered by all that it was judged by. The kernel's folders are named by
-# its version and configuration.
+# It takes a minute, so what was found clean is remembered by all that it was judged by. The lab's folders of a kernel are
+# named by its version and configuration; somebody's own source may be another one tomorrow.
 readonly remembered=$SZC_BUILD/module
-mapfile -t judged < <(cat "$SZC_TMP/files" && project_files 'kernel/Kbuild' 'kernel/Makefile' 'kernel/dkms.conf' CMakeLists.txt)
-key=$(cat "${BASH_SOURCE[0]}" "${judged[@]}" "$source/scripts/checkpatch.pl" \
-	<(echo "$source $build"; gcc --version; "$sparse" --version) | sha256sum | cut -c 1-32)
+mapfile -t judged < <(cat "$SZC_TMP/files" && project_files 'kernel/Kbuild' 'kernel/Makefile' 'kernel/dkms.conf' include/szc/szc.h)
+key=$({ echo "$source $build"; gcc --version; "$sparse" --version; } | cat - <(sha256sum "${BASH_SOURCE[0]}" "${judged[@]}" \
+	"$source"/scripts/{checkpatch.pl,spelling.txt,const_structs.checkpatch}) | sha256sum | cut -c 1-32)
+[ -z "${SZC_LINUX-}" ] || key=''
 
 # quiet FOLDER MAKE-ARGUMENT...: builds the module of the sources in FOLDER, and nothing may be said meanwhile.
 quiet()
@@ -47,14 +48,14 @@ look()
 	check "  build by themselves" quiet "$dkms_tree"
 }
 
-if [ -e "$remembered/$key" ]; then
+if [ -n "$key" ] && [ -e "$remembered/$key" ]; then
 	cat "$remembered/$key"
 	tap_count=$(grep -c '^ok' "$remembered/$key")
 	done_testing
 fi
 look >"$SZC_TMP/tap"
 cat "$SZC_TMP/tap"
-if [ "$tap_failed" -eq 0 ]; then
+if [ -n "$key" ] && [ "$tap_failed" -eq 0 ]; then
 	mkdir -p "$remembered"
 	find "$remembered" -type f -mtime +30 -delete
 	cp "$SZC_TMP/tap" "$remembered/$key"
