@@ -267,7 +267,7 @@ void szcnic_irq(struct hw_port *hw, u16 queue);		/* the device raises it; any co
 int szcnic_bufs_alloc(struct szcnic_bufs *bufs, struct szcnic_port *port, u32 size, u32 fill, struct page_pool *pool,
 		      u32 buf_len);
 void szcnic_bufs_free(struct szcnic_bufs *bufs);	/* also what is posted; destroys the pool */
-/* Posts as many as there are; true if the ring is full afterwards. The doorbell is the caller's. */
+/* Posts as many as there are; true if none is missing afterwards. The doorbell is the caller's. */
 bool szcnic_bufs_fill(struct szcnic_bufs *bufs, gfp_t gfp);
 netmem_ref szcnic_bufs_take(struct szcnic_bufs *bufs, u32 slot);	/* the slot becomes free */
 void szcnic_bufs_repost(struct szcnic_bufs *bufs, u32 slot);		/* the same buffer again */

@@ -20,7 +20,7 @@ enum {
 };
 
 /*
- * The ring that takes payload (nicinfo.c) is full when all is idle. The page pool between it and the area keeps as many
+ * The ring that takes payload (nicinfo.c) is full when all is idle, or, of long buffers, less than that. The page pool between it and the area keeps as many
  * again, in its own ring, and a few at hand: those are free for the NIC, but not for the kernel when it must copy what
  * did not come through the queue (io_alloc_fallback_niov takes from the area alone).
  */
@@ -111,7 +111,7 @@ void szc_budget_limit(struct szc_budget *b, size_t area)
 	set_queued(b, room < most ? room : most);
 }
 
-/* A quota and a socket's queue are of the same size, where there is room for that. */
+/* A quota and a socket's queue are of the same size, where there is room for that and the queue is not bounded. */
 static void split(struct szc_budget *b, size_t room, unsigned floor)
 {
 	size_t usually = together(b, b->quota ? b->quota : usual(b, QUOTA), usual(b, QUEUED));

@@ -46,7 +46,8 @@ struct szc_budget {
 /* 0, or SZC_E_OPTION with the arithmetic in `why`. */
 int szc_budget_fill(struct szc_budget *budget, char *why, size_t why_size);
 
-/* Sockets get what an area of so many bytes has left for them, but 16 buffers each in any case. The rest stays. */
+/* Sockets get what an area of so many bytes has left for them, within receive_buffer_max, but 16 buffers each in any case.
+ * The rest stays. */
 void szc_budget_limit(struct szc_budget *budget, size_t area);
 
 /* What connections and their sockets hold of the area at most, in buffers. */

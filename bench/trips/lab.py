@@ -22,6 +22,7 @@ REPEATED = "-icount shift=1,sleep=off -rtc base=2026-01-01,clock=vm -seed 1"
 CIPHER = re.compile(r"aes_gcm_(precompute|aad_update|enc_update|dec_update|enc_final|dec_final)_\w+$")
 # Seconds for a whole run: what does not depend on the payload, and bytes a second at worst.
 LIMIT, SLOWEST = 600, 50000
+PARTS = 20  # at most (PARTS_MAX of receiver.c)
 
 
 class Failure(Exception):
@@ -201,7 +202,7 @@ def watch(guest, progress):
 def run_guest(build, settings, modes, progress, guests):
     """(ledger, counts) of each of these modes, in one guest, which is added to `guests` while it runs."""
     with tempfile.TemporaryDirectory(prefix="szc-trips.") as folder:
-        limit = LIMIT + (settings.warm + settings.bytes) * len(modes) // SLOWEST
+        limit = LIMIT + (settings.warm + PARTS * settings.bytes) * len(modes) // SLOWEST
         argv = [LAB, "boot", "--initrd", pack(build, settings, modes, folder), "-t", str(limit), *EMULATED,
                 f"--qemu={REPEATED} -plugin {plugin_options(build, folder, settings.caches)}"]
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -70,7 +70,7 @@ def measure(build, modes):
             ledger = one(build, mode, folder)
             rows.append({"mode": mode, "gigabytes_per_second": round(ledger["bytes"] / ledger["elapsed_ns"], 3),
                          "cpu_seconds_per_gigabyte": round(ledger["cpu_ns"] / ledger["bytes"], 4),
-                         "bus_bytes_hardware": round((bus.total() - before) / (WARM + BYTES), 3) if bus else None})
+                         "bus_bytes_hardware": round((bus.total() - before) / (ledger["warm"] + BYTES), 3) if bus else None})
     lab.said()
     if bus:
         bus.close()

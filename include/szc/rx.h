@@ -118,7 +118,8 @@ struct szc_rx_options {
 	 * On a NIC's queue: most that a socket's SO_RCVBUF may be, bytes, of which packets take what their buffers have.
 	 * What a peer sends faster than it is read waits in there, and the longer the queue, the more buffers go round
 	 * and the less of them is still in the cache when it is read. Where the way is short a few hundred KiB suffice
-	 * for any speed; a long way needs speed times round trip. Default: what the area has room for.
+	 * for any speed; a long way needs speed times round trip. Default: what the area has room for. Never less than
+	 * three quarters of 16 buffers.
 	 */
 	size_t receive_buffer_max;
 };
