@@ -79,23 +79,21 @@ static int too_small(const struct szc_budget *b, size_t ceiling, unsigned quota,
 	return SZC_E_OPTION;
 }
 
-/* Whose three quarters are so many bytes. */
-static size_t queued_for(const struct szc_budget *b, size_t receive_buffer)
+/* Whose three quarters are no more than receive_buffer_max, if there is one. */
+static size_t queued_max(const struct szc_budget *b)
 {
-	size_t buffers = receive_buffer / b->buffer_size / 3 * 4;
+	size_t buffers = b->receive_buffer_max / b->buffer_size / 3 * 4;
 
+	if (!b->receive_buffer_max || buffers > SHARE_MAX)
+		return SHARE_MAX;
 	return buffers > QUEUED_MIN ? buffers : QUEUED_MIN;
 }
 
 static void set_queued(struct szc_budget *b, size_t room)
 {
-	size_t each = room / sockets(b), bytes;
+	size_t each = room / sockets(b), most = queued_max(b), bytes;
 
-	if (each > SHARE_MAX)
-		each = SHARE_MAX;
-	if (b->receive_buffer_max && each > queued_for(b, b->receive_buffer_max))
-		each = queued_for(b, b->receive_buffer_max);
-	b->queued = (unsigned)each;
+	b->queued = (unsigned)(each < most ? each : most);
 	bytes = (size_t)b->queued * b->buffer_size / 4 * 3;
 	b->receive_buffer = bytes > INT_MAX / 2 ? INT_MAX / 2 : (int)bytes;
 }

@@ -173,14 +173,14 @@ static int take_into_a_copy(struct receiver *receiver, struct szc_conn *conn, st
 
 static int say(struct engine *engine, struct szc_conn *conn)
 {
-	char word = PART_ASK;
-	struct iovec byte = {.iov_base = &word, .iov_len = 1};
+	char ask = PART_ASK;
+	struct iovec byte = {.iov_base = &ask, .iov_len = 1};
 
 	szc_rx_trips(engine->rx, &engine->before);
 	if (part_begins(engine->receiver))
 		return -1;
 	if (engine->take == take_into_a_copy)
-		return opener_say(szc_conn_user(conn), word);
+		return opener_say(szc_conn_user(conn), ask);
 	return szc_conn_send(conn, &byte, 1) == 1 ? 0 : complain_szc("send", szc_conn_last_error(conn));
 }
 

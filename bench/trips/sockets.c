@@ -120,9 +120,9 @@ static ssize_t some_recv(struct way *way)
 
 static int say_send(struct way *way)
 {
-	const char word = PART_ASK;
+	const char ask = PART_ASK;
 
-	return send(way->fd, &word, 1, MSG_NOSIGNAL) == 1 ? 0 : complain("send");
+	return send(way->fd, &ask, 1, MSG_NOSIGNAL) == 1 ? 0 : complain("send");
 }
 
 int receive_recv(struct receiver *receiver)
@@ -185,9 +185,9 @@ static ssize_t some_openssl(struct way *way)
 
 static int say_openssl(struct way *way)
 {
-	const char word = PART_ASK;
+	const char ask = PART_ASK;
 
-	return SSL_write(way->ssl, &word, 1) == 1 ? 0 : complain_ssl("SSL_write");
+	return SSL_write(way->ssl, &ask, 1) == 1 ? 0 : complain_ssl("SSL_write");
 }
 
 int receive_openssl(struct receiver *receiver)

@@ -16,6 +16,21 @@ project_files()
 	fi | sort
 }
 
+# What takes a minute and was found clean is remembered for a month in a folder, by a key of all that it was judged by.
+# remembered NAME: the folder's path.
+remembered()
+{
+	mkdir -p "$SZC_BUILD/$1"
+	find "$SZC_BUILD/$1" -type f -mtime +30 -delete
+	echo "$SZC_BUILD/$1"
+}
+
+# key_of: of what it reads.
+key_of()
+{
+	sha256sum | cut -c 1-32
+}
+
 # What we are clean with is LLVM 14, of Debian 12: other versions format and judge otherwise.
 llvm_14()
 {

@@ -9,19 +9,17 @@ if ! llvm_14 clang-tidy; then
 	done_testing
 fi
 
-# It takes a minute, so what was found clean is remembered by all that it was judged by: the source, the headers, how it
-# is compiled, what is asked, and by which clang-tidy.
-readonly clean=$SZC_BUILD/tidy
+# Judged by: the source, the headers, how it is compiled, what is asked, and which clang-tidy.
+clean=$(remembered tidy)
 mapfile -t sources < <(project_files 'lib/*.c' 'tls/*.c' 'psp/*.c' 'tools/*.c' 'bench/*.c' 'examples/*.c')
 mapfile -t headers < <(project_files '*.h')
-common=$(cat .clang-tidy "$SZC_BUILD/compile_commands.json" "${headers[@]}" <(clang-tidy --version) | sha256sum)
-mkdir -p "$clean"
+common=$(cat .clang-tidy "$SZC_BUILD/compile_commands.json" "${headers[@]}" <(clang-tidy --version) | key_of)
 printf '%s\n' "${sources[@]%/*}" | sort -u | (mkdir -p "$SZC_TMP/tidy" && cd "$SZC_TMP/tidy" && xargs mkdir -p)
 
 # key SOURCE: the name under which it is remembered.
 key()
 {
-	{ echo "$1 $common" && cat "$1"; } | sha256sum | cut -c 1-32
+	{ echo "$1 $common" && cat "$1"; } | key_of
 }
 
 for source in "${sources[@]}"; do
@@ -31,7 +29,6 @@ done >"$SZC_TMP/new"
 xargs -P "$(nproc)" -I{} bash -c '
 	clang-tidy -p "$SZC_BUILD" --quiet --warnings-as-errors="*" "$1" >"$2" 2>&1 && touch "$2.clean"' \
 	- {} "$SZC_TMP/tidy/{}.log" 2>/dev/null <"$SZC_TMP/new"
-find "$clean" -type f -mtime +30 -delete
 for source in "${sources[@]}"; do
 	[ ! -e "$SZC_TMP/tidy/$source.log.clean" ] || touch "$clean/$(key "$source")"
 	if [ -e "$clean/$(key "$source")" ]; then

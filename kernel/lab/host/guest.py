@@ -75,13 +75,11 @@ class Machine:
 
     def bare(self, initrd, log_file):
         """No device but the one that takes the kernel's log."""
-        options = [KERNEL_OPTIONS, self.kernel_options]
-        if self.accelerator.startswith("tcg"):
-            options.insert(1, TRANSLATED_OPTIONS)
+        translated = TRANSLATED_OPTIONS if self.accelerator.startswith("tcg") else ""
         return ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "q35", "-cpu", "max",
                 "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", "-kernel", self.image, "-initrd", initrd,
-                "-append", " ".join(options),
+                "-append", f"{KERNEL_OPTIONS} {translated} {self.kernel_options}",
                 "-chardev", f"file,id=log,path={comma(log_file)}", "-serial", "chardev:log"]
 
     def command(self, exports, log_file, sockets, interactive):

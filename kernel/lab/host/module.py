@@ -65,8 +65,8 @@ class Module:
         """This very module, for this very kernel. Then all stays in its place: guests that start may be copying it."""
         copies = glob.glob(os.path.join(self.modules, "*", "extra", os.path.basename(self.path)))
         done = os.path.join(self.modules, "done")
-        return (os.path.exists(done) and os.path.getmtime(done) > os.path.getmtime(self.kernel.stamp)
-                and all(filecmp.cmp(self.path, copy, shallow=False) for copy in copies) and bool(copies))
+        return (bool(copies) and os.path.exists(done) and os.path.getmtime(done) > os.path.getmtime(self.kernel.stamp)
+                and all(filecmp.cmp(self.path, copy, shallow=False) for copy in copies))
 
     def install(self):
         aside = os.path.join(self.folder, "root.part")

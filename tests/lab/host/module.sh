@@ -12,12 +12,12 @@ source=$(kernel/lab/lab path source) && build=$(kernel/lab/lab path build) || ex
 sparse=$(tests/lab/sparse.py "$source") || exit
 project_files 'kernel/*.c' 'kernel/*.h' >"$SZC_TMP/files"
 
-# It takes a minute, so what was found clean is remembered by all that it was judged by. The lab's folders of a kernel are
-# named by its version and configuration; somebody's own source may be another one tomorrow.
-readonly remembered=$SZC_BUILD/module
+# The lab's folders of a kernel are named by its version and configuration; somebody's own source may be another one
+# tomorrow.
+clean=$(remembered module)
 mapfile -t judged < <(cat "$SZC_TMP/files" && project_files 'kernel/Kbuild' 'kernel/Makefile' 'kernel/dkms.conf' include/szc/szc.h)
 key=$({ echo "$source $build"; gcc --version; "$sparse" --version; } | cat - <(sha256sum "${BASH_SOURCE[0]}" "${judged[@]}" \
-	"$source"/scripts/{checkpatch.pl,spelling.txt,const_structs.checkpatch}) | sha256sum | cut -c 1-32)
+	"$source"/scripts/{checkpatch.pl,spelling.txt,const_structs.checkpatch}) | key_of)
 [ -z "${SZC_LINUX-}" ] || key=''
 
 # quiet FOLDER MAKE-ARGUMENT...: builds the module of the sources in FOLDER, and nothing may be said meanwhile.
@@ -48,16 +48,12 @@ look()
 	check "  build by themselves" quiet "$dkms_tree"
 }
 
-if [ -n "$key" ] && [ -e "$remembered/$key" ]; then
-	cat "$remembered/$key"
-	tap_count=$(grep -c '^ok' "$remembered/$key")
+if [ -n "$key" ] && [ -e "$clean/$key" ]; then
+	cat "$clean/$key"
+	tap_count=$(grep -c '^ok' "$clean/$key")
 	done_testing
 fi
 look >"$SZC_TMP/tap"
 cat "$SZC_TMP/tap"
-if [ -n "$key" ] && [ "$tap_failed" -eq 0 ]; then
-	mkdir -p "$remembered"
-	find "$remembered" -type f -mtime +30 -delete
-	cp "$SZC_TMP/tap" "$remembered/$key"
-fi
+[ -z "$key" ] || [ "$tap_failed" -ne 0 ] || cp "$SZC_TMP/tap" "$clean/$key"
 done_testing
