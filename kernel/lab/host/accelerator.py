@@ -7,7 +7,7 @@ import time
 
 import host.cache as cache
 
-KVM, TCG = "kvm", "tcg,thread=multi"
+KVM, TCG, TCG_ONE_THREAD = "kvm", "tcg,thread=multi", "tcg,thread=single"
 GET_API_VERSION, API_VERSION = 0xAE00, 12
 TRIAL_SECONDS = 15
 
