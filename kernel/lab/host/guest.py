@@ -14,6 +14,7 @@ import termios
 import time
 
 import host.cache as cache
+import host.clock as clock
 import host.log as log
 
 PROBLEM_IN_LOG, LAB_FAILED, TOO_LATE, INTERRUPTED = 97, 98, 124, 130
@@ -75,12 +76,18 @@ class Machine:
 
     def bare(self, initrd, log_file):
         """No device but the one that takes the kernel's log."""
-        translated = TRANSLATED_OPTIONS if self.accelerator.startswith("tcg") else ""
         return ["qemu-system-x86_64", "-accel", self.accelerator, "-machine", "q35", "-cpu", "max",
                 "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", "-kernel", self.image, "-initrd", initrd,
-                "-append", f"{KERNEL_OPTIONS} {translated} {self.kernel_options}",
+                "-append", f"{KERNEL_OPTIONS} {self.translated()} {self.kernel_options}",
                 "-chardev", f"file,id=log,path={comma(log_file)}", "-serial", "chardev:log"]
+
+    def translated(self):
+        """What a kernel that QEMU translates is told."""
+        if not self.accelerator.startswith("tcg"):
+            return ""
+        khz = None if "-icount" in self.more else clock.tsc_khz()
+        return TRANSLATED_OPTIONS + (f" tsc_early_khz={khz}" if khz else "")
 
     def command(self, exports, log_file, sockets, interactive):
         argv = self.bare(initramfs(), log_file) + ["-device", "virtio-serial-pci,id=ports,max_ports=8"]
