@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The parts of the lab that judge and choose: what counts in a kernel's log, the mirror, the source, the configuration,
-a build that was interrupted."""
+a build that was interrupted, the clock."""
 import contextlib
 import io
 import os
@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(SOURCE, "kernel", "lab"))
 os.environ["SZC_LAB_CACHE"] = os.path.join(TMP, "cache")
 os.environ.pop("SZC_LINUX", None)
 
-from host import cache, kernel, log, source  # noqa: E402
+from host import cache, clock, kernel, log, source  # noqa: E402
 
 BAD = """\
 WARNING: CPU: 1 PID: 77 at net/core/page_pool.c:1100 page_pool_put+0x10
@@ -200,7 +200,22 @@ def test_lock():
         check("and goes on", second.stdout.readline() == "mine\n")
 
 
-for test in (test_log, test_mirror, test_choice, test_build, test_configuration, test_lock):
+def test_clock():
+    """On processors with more to do than they can."""
+    alone = clock.tsc_khz()
+    if alone is None:
+        check("no counter to measure: the kernel is left to itself", clock.counter() is None)
+        return
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * os.cpu_count())]
+    rates = [clock.tsc_khz() for _ in range(5)]
+    for one in busy:
+        one.kill()
+        one.wait()
+    check("the rate of the processor's counter, to a thousandth", all(abs(rate - alone) < alone / 1000 for rate in rates),
+          alone, rates)
+
+
+for test in (test_log, test_mirror, test_choice, test_build, test_configuration, test_lock, test_clock):
     test()
 print(f"1..{count}")
 sys.exit(bool(failures))
