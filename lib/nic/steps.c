@@ -407,9 +407,11 @@ static int take_present(struct szc_nic *nic, struct szc_nic_state *state, const 
 {
 	char *record = rule_record((int)there->spec.location, there);
 	struct szc_nic_step *step;
-	int error = record ? 0 : no_memory(nic);
+	int error = 0;
 
-	if (!error && shared(state, NULL, record)) {
+	if (!record)
+		return no_memory(nic);
+	if (shared(state, NULL, record)) {
 		step = szc_nic_state_add(nic, state, SZC_NIC_RULE_KIND, queue, "none", record);
 		if (step)
 			step->done = true;
