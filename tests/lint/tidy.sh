@@ -17,7 +17,7 @@ with open(sys.argv[1], encoding="utf-8") as commands:
     first = {entry["file"]: entry for entry in reversed(json.load(commands))}
 json.dump(list(first.values()), sys.stdout)
 END
-# The analyser goes as deep as it goes by itself at full length only: three times as long.
+# The analyser's own depth takes three times as long: at full length only.
 depth=(--extra-arg=-Xclang --extra-arg=-analyzer-config --extra-arg=-Xclang --extra-arg=max-nodes=75000)
 [ -z "${SZC_TEST_FULL-}" ] || depth=()
 

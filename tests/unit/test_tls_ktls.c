@@ -282,8 +282,8 @@ static void updates_behind_a_queue(void **state)
 	need_ktls(state);
 	start(&pair, state, SZC_TLS_SERVER, (struct szc_tls_options){.sending = SZC_TLS_SEND_KTLS}, 0);
 	fd = pair.peer.fd;
-	pair.peer.fd = -1; /* it looks away, */
-	/* and its kernel does not take megabytes meanwhile. */
+	pair.peer.fd = -1; /* it looks away */
+	/* Else its kernel may take all there is, and nothing queues. */
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){32768}, sizeof(int)), 0);
 	while (sent < sizeof(plain)) {
 		ssize_t part = szc_conn_send(pair.conn, &(struct iovec){plain + sent, 70000}, 1);

@@ -86,6 +86,7 @@ class Machine:
         """What a kernel that QEMU translates is told."""
         if not self.accelerator.startswith("tcg"):
             return ""
+        # With -icount the counter is the guest's own, and goes by what it executes: measured right however busy we are.
         khz = None if "-icount" in self.more else clock.tsc_khz()
         return TRANSLATED_OPTIONS + (f" tsc_early_khz={khz}" if khz else "")
 
