@@ -54,8 +54,10 @@ static void get_ringparam(struct net_device *dev, struct ethtool_ringparam *para
 	struct szcnic_port *port = netdev_priv(dev);
 
 	param->rx_max_pending = SZCNIC_RING_MAX;
+	param->rx_jumbo_max_pending = SZCNIC_AGG_RING_MAX;
 	param->tx_max_pending = SZCNIC_RING_MAX;
 	param->rx_pending = port->rx_pending;
+	param->rx_jumbo_pending = szcnic_agg_ring_size(port);
 	param->tx_pending = port->tx_pending;
 	kparam->tcp_data_split = port->split == ETHTOOL_TCP_DATA_SPLIT_ENABLED ?
 				 ETHTOOL_TCP_DATA_SPLIT_ENABLED : ETHTOOL_TCP_DATA_SPLIT_DISABLED;
@@ -106,8 +108,12 @@ static int set_ringparam(struct net_device *dev, struct ethtool_ringparam *param
 	const struct rings from = { port->rx_pending, port->tx_pending, port->split, port->split_threshold };
 	const struct rings to = { param->rx_pending, param->tx_pending, kparam->tcp_data_split, kparam->hds_thresh };
 
-	if (param->rx_mini_pending || param->rx_jumbo_pending)
+	if (param->rx_mini_pending)
 		return -EINVAL;
+	if (param->rx_jumbo_pending != szcnic_agg_ring_size(port)) {
+		NL_SET_ERR_MSG_MOD(extack, "the ring for payload is as long as the rx ring and the MTU make it");
+		return -EINVAL;
+	}
 	if (!ring_size_ok(to.rx, extack) || !ring_size_ok(to.tx, extack))
 		return -EINVAL;
 	if (to.rx == from.rx && to.tx == from.tx)

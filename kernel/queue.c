@@ -11,18 +11,17 @@
 
 #include "szcnic.h"
 
-#define AGG_RING_MAX	8192
 #define ACK_WAIT_MS	10	/* then NAPI is kicked: the interrupt may be lost */
 #define ACK_WAITS	100
 
 /* ---- memory */
 
 /* Payload of a full ring of packets, whatever the size of the buffers: at a restart the size must be the same. */
-static u32 agg_ring_size(const struct szcnic_port *port)
+u32 szcnic_agg_ring_size(const struct szcnic_port *port)
 {
 	u32 packets = roundup_pow_of_two(port->rx_pending);
 
-	return min_t(u32, roundup_pow_of_two(packets * DIV_ROUND_UP(port->dev->mtu, PAGE_SIZE)), AGG_RING_MAX);
+	return min_t(u32, roundup_pow_of_two(packets * DIV_ROUND_UP(port->dev->mtu, PAGE_SIZE)), SZCNIC_AGG_RING_MAX);
 }
 
 static struct page_pool *pool_create(struct szcnic_port *port, u16 queue, u32 size, u32 order, u32 flags)
@@ -72,7 +71,7 @@ static u32 agg_fill(u32 agg_size, u32 rx_size, u32 order)
 int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 queue, u32 page_size)
 {
 	u32 rx_size = roundup_pow_of_two(port->rx_pending);
-	u32 agg_size = agg_ring_size(port);
+	u32 agg_size = szcnic_agg_ring_size(port);
 	u32 order = get_order(page_size);
 	int err;
 

@@ -34,6 +34,7 @@
 #define SZCNIC_RING_MIN		64	/* what iou-zcrx.py sets */
 #define SZCNIC_RING_MAX		4096
 #define SZCNIC_RING_DEFAULT	256
+#define SZCNIC_AGG_RING_MAX	8192
 #define SZCNIC_BUF_MAX		SZ_64K	/* rx_buf_len */
 #define SZCNIC_HDS_THRESH_MAX	4096
 #define SZCNIC_COALESCE_USECS_MAX	100000
@@ -274,6 +275,7 @@ void szcnic_bufs_repost(struct szcnic_bufs *bufs, u32 slot);		/* the same buffer
 
 /* ---- queue.c: receive queues, and netdev_queue_mgmt_ops after bnxt's order */
 extern const struct netdev_queue_mgmt_ops szcnic_queue_mgmt_ops;
+u32 szcnic_agg_ring_size(const struct szcnic_port *port);
 int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 queue, u32 page_size);
 void szcnic_rxmem_free(struct szcnic_rxmem *mem);	/* of a queue that is stopped, or never started */
 void szcnic_doorbells(struct szcnic_rxq *rxq);
