@@ -20,13 +20,27 @@ enum {
 };
 
 /*
- * The ring that takes payload (nicinfo.c) is full when all is idle, or, of long buffers, less than that. The page pool between it and the area keeps as many
- * again, in its own ring, and a few at hand: those are free for the NIC, but not for the kernel when it must copy what
- * did not come through the queue (io_alloc_fallback_niov takes from the area alone).
+ * Buffers in a ring that is full. bnxt has one for payload alone, several times as long as that for packets, and fills it
+ * with as many bytes of long buffers as of pages, but with a buffer for each packet (bnxt_rx_agg_ring_fill_level); fbnic's
+ * other ring is of completions, and the longer one.
  */
-static unsigned standing(unsigned ring)
+static unsigned ring(const struct szc_budget *b)
 {
-	return 2 * (ring ? ring : RING_UNKNOWN) + POOL_CACHE;
+	size_t payload = b->ring_payload / (b->buffer_size / PAGE);
+
+	if (!b->ring)
+		return RING_UNKNOWN;
+	return payload > b->ring ? (unsigned)payload : b->ring;
+}
+
+/*
+ * The ring is full when all is idle. The page pool between it and the area keeps as many again, in its own ring, and a
+ * few at hand: those are free for the NIC, but not for the kernel when it must copy what did not come through the queue
+ * (io_alloc_fallback_niov takes from the area alone).
+ */
+static unsigned standing(const struct szc_budget *b)
+{
+	return 2 * ring(b) + POOL_CACHE;
 }
 
 static unsigned usual(const struct szc_budget *b, unsigned count)
@@ -73,9 +87,9 @@ static int too_small(const struct szc_budget *b, size_t ceiling, unsigned quota,
 		 "an area of %zu bytes has %zu buffers of %zu, and %zu are needed: %u for the NIC (twice its ring of "
 		 "%u, and %u)%s, %u of quota for each of %u connections, %u in each socket and in %u unaccepted ones. "
 		 "Raise %s to %zu, or lower max_connections, or the ring (ethtool -G)",
-		 ceiling, ceiling / b->buffer_size, b->buffer_size, need, b->standing, b->ring ? b->ring : RING_UNKNOWN,
-		 POOL_CACHE, others, quota, b->connections, QUEUED_MIN, b->unaccepted,
-		 b->area_max ? "area_max" : "area_size", need * b->buffer_size);
+		 ceiling, ceiling / b->buffer_size, b->buffer_size, need, b->standing, ring(b), POOL_CACHE, others,
+		 quota, b->connections, QUEUED_MIN, b->unaccepted, b->area_max ? "area_max" : "area_size",
+		 need * b->buffer_size);
 	return SZC_E_OPTION;
 }
 
@@ -134,7 +148,7 @@ int szc_budget_fill(struct szc_budget *b, char *why, size_t why_size)
 	size_t ceiling = b->area_max > b->area_size ? b->area_max : b->area_size, room;
 	unsigned least = b->quota ? b->quota : floor;
 
-	b->standing = standing(b->ring);
+	b->standing = standing(b);
 	b->unaccepted = unaccepted(b->connections);
 	if (!ceiling) {
 		if (!b->quota)

@@ -27,7 +27,8 @@ struct szc_budget {
 	size_t buffer_size;
 	size_t area_max; /* bytes that the area may grow to; 0: it does not grow */
 	unsigned connections;
-	unsigned ring;             /* descriptors of the queue's ring; 0: unknown */
+	unsigned ring;             /* descriptors of the queue's ring for packets; 0: unknown */
+	unsigned ring_payload;     /* of its ring for payload alone; 0: there is none */
 	unsigned reserved;         /* buffers that other engines on the same area were promised */
 	bool leave_room;           /* others will come: take no more than a connection needs to run well */
 	size_t receive_buffer_max; /* bytes; 0: what there is room for */

@@ -9,8 +9,8 @@ static void take(struct szc_nicinfo *info, const struct szc_nic *nic, const stru
 	const struct szc_nic_queue *at;
 	size_t i;
 
-	/* bnxt fills a ring of its own with payload's buffers, four times as long (bnxt_set_ring_params). */
-	info->ring = told->rx_ring_payload > told->rx_ring ? told->rx_ring_payload : told->rx_ring;
+	info->ring = told->rx_ring;
+	info->ring_payload = told->rx_ring_payload;
 	info->queues = told->rx_queues;
 	info->split = told->split;
 	info->threshold = told->split_threshold != SZC_NIC_UNKNOWN && told->split_threshold;

@@ -8,9 +8,10 @@
 
 struct szc_nicinfo {
 	unsigned ifindex;
-	unsigned ring;    /* descriptors that take payload; 0: the driver does not tell */
-	unsigned queues;  /* receive queues in use; 0: the driver does not tell */
-	unsigned napi_id; /* the queue's; 0: it has none now, or the driver does not tell */
+	unsigned ring;         /* descriptors; 0: the driver does not tell */
+	unsigned ring_payload; /* of a ring for payload alone; 0: there is none */
+	unsigned queues;       /* receive queues in use; 0: the driver does not tell */
+	unsigned napi_id;      /* the queue's; 0: it has none now, or the driver does not tell */
 	enum szc_nic_split split;
 	bool threshold; /* packets up to some length are not split */
 };

@@ -47,6 +47,7 @@ static int derive_shared(struct szc_rx *rx)
 	o->ifname = first->options.ifname;
 	o->queue = first->options.queue;
 	rx->budget.ring = first->budget.ring;
+	rx->budget.ring_payload = first->budget.ring_payload;
 	rx->budget.reserved = atomic_load(&state->ifq.rq->promised);
 	return 0;
 }
@@ -70,6 +71,7 @@ static int derive_own(struct szc_rx *rx)
 	if (o->buffer_size < page)
 		o->buffer_size = page;
 	rx->budget.ring = nic.ring;
+	rx->budget.ring_payload = nic.ring_payload;
 	if (!can_grow())
 		o->area_max = 0; /* what it may grow to is memory that it never has */
 	if (!o->dmabuf_fd)

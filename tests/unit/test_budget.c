@@ -47,6 +47,30 @@ static void defaults_are_some_tens_of_mebibytes(void **state)
 	assert_int_equal(b.quota, 32);
 }
 
+static unsigned standing(unsigned ring, unsigned ring_payload, size_t buffer_size)
+{
+	struct szc_budget b = filled((struct szc_budget){
+		.buffer_size = buffer_size, .connections = 1, .ring = ring, .ring_payload = ring_payload});
+
+	holds(&b);
+	return b.standing;
+}
+
+static void the_ring_that_takes_payload_counts(void **state)
+{
+	(void)state;
+	assert_int_equal(standing(512, 0, 4096), 2 * 512 + 128);
+	assert_int_equal(standing(512, 0, 32768), 2 * 512 + 128);
+	/* bnxt */
+	assert_int_equal(standing(511, 2044, 4096), 2 * 2044 + 128);
+	assert_int_equal(standing(511, 2044, 8192), 2 * 1022 + 128);
+	assert_int_equal(standing(511, 2044, 32768), 2 * 511 + 128);
+	/* fbnic */
+	assert_int_equal(standing(1024, 256, 4096), 2 * 1024 + 128);
+	/* a driver that does not tell */
+	assert_int_equal(standing(0, 0, 4096), 2 * 1024 + 128);
+}
+
 static void a_given_area_is_shared_out(void **state)
 {
 	struct szc_budget b =
@@ -158,6 +182,7 @@ static void whatever_is_taken_fits(void **state)
 			.buffer_size = (size_t)4096 << fixture_random(&seed, 9),
 			.connections = 1 + fixture_random(&seed, 300),
 			.ring = fixture_random(&seed, 3) ? 64u << fixture_random(&seed, 8) : 0,
+			.ring_payload = fixture_random(&seed, 3) ? 0 : 64u << fixture_random(&seed, 10),
 			.area_size = fixture_random(&seed, 2) ? fixture_random(&seed, 1u << 30) : 0,
 			.area_max = fixture_random(&seed, 2) ? fixture_random(&seed, 1u << 31) : 0,
 			.quota = fixture_random(&seed, 2) ? fixture_random(&seed, 200) : 0,
@@ -203,6 +228,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_receive_buffer_can_be_bounded),
 		cmocka_unit_test(defaults_are_some_tens_of_mebibytes),
+		cmocka_unit_test(the_ring_that_takes_payload_counts),
 		cmocka_unit_test(a_given_area_is_shared_out),
 		cmocka_unit_test(others_are_left_room),
 		cmocka_unit_test(a_growing_area_begins_small),
