@@ -37,8 +37,12 @@ void render_info(FILE *file, const struct szc_nic_info *info)
 	if (info->split_threshold != SZC_NIC_UNKNOWN)
 		fprintf(file, ", threshold %" PRIu64, info->split_threshold);
 	fputc('\n', file);
-	if (info->rx_ring)
-		fprintf(file, "  rx ring    %u of at most %u\n", info->rx_ring, info->rx_ring_max);
+	if (info->rx_ring) {
+		fprintf(file, "  rx ring    %u of at most %u", info->rx_ring, info->rx_ring_max);
+		if (info->rx_ring_payload)
+			fprintf(file, ", and %u for payload", info->rx_ring_payload);
+		fputc('\n', file);
+	}
 	if (info->rss_entries)
 		fprintf(file, "  RSS table  %u entries\n", info->rss_entries);
 	if (info->rule_slots)
@@ -126,10 +130,11 @@ static json_t *wire_json(const struct szc_nic_wire *wire)
 
 json_t *render_info_json(const struct szc_nic_info *info)
 {
-	return json_pack("{s:s, s:I, s:o, s:b, s:I, s:I, s:I, s:I, s:s, s:o, s:I, s:I, s:o}", "ifname", info->ifname,
-			 "ifindex", (json_int_t)info->ifindex, "kind", text_or_null(info->kind), "up", (int)info->up,
-			 "rx_queues", (json_int_t)info->rx_queues, "rx_queues_max", (json_int_t)info->rx_queues_max,
-			 "rx_ring", (json_int_t)info->rx_ring, "rx_ring_max", (json_int_t)info->rx_ring_max, "split",
+	return json_pack("{s:s, s:I, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:I, s:I, s:o}", "ifname",
+			 info->ifname, "ifindex", (json_int_t)info->ifindex, "kind", text_or_null(info->kind), "up",
+			 (int)info->up, "rx_queues", (json_int_t)info->rx_queues, "rx_queues_max",
+			 (json_int_t)info->rx_queues_max, "rx_ring", (json_int_t)info->rx_ring, "rx_ring_max",
+			 (json_int_t)info->rx_ring_max, "rx_ring_payload", (json_int_t)info->rx_ring_payload, "split",
 			 splits[info->split], "split_threshold", figure(info->split_threshold), "rss_entries",
 			 (json_int_t)info->rss_entries, "rule_slots", (json_int_t)info->rule_slots, "wire",
 			 wire_json(&info->wire));

@@ -223,6 +223,14 @@ def case_show():
     check(nic["rx_ring"] == ring() and nic["rss_entries"] == len(table()) and not nic["on_record"], nic)
     of_kernel = ynl("netdev", "queue-get", ifindex=nic["ifindex"], type="rx", id=QUEUE)
     check(of_kernel["napi-id"] == nic["queues"][QUEUE]["napi_id"], of_kernel, nic["queues"])
+    # The payload of as many packets: at an MTU of 9000 each takes three pages, and rings double.
+    check(nic["rx_ring_payload"] == ring(), nic)
+    status, output = NEAR.link("mtu", 9000)
+    check(status == 0, output)
+    try:
+        check(shown()["rx_ring_payload"] == 4 * ring(), shown())
+    finally:
+        NEAR.link("mtu", 1500)
 
 
 def case_dry_run():

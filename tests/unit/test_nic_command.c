@@ -182,6 +182,7 @@ static void nics_are_told(void **state)
 		.rx_queues_max = 4,
 		.rx_ring = 256,
 		.rx_ring_max = 4096,
+		.rx_ring_payload = 1024,
 		.split = SZC_NIC_SPLIT_ON,
 		.rss_entries = 128,
 		.rule_slots = 256,
@@ -194,15 +195,15 @@ static void nics_are_told(void **state)
 	render_info(file, &info);
 	end(file, "szc0 (szcnic): up, 2 receive queues of at most 4\n"
 		  "  split      on, threshold 0\n"
-		  "  rx ring    256 of at most 4096\n"
+		  "  rx ring    256 of at most 4096, and 1024 for payload\n"
 		  "  RSS table  128 entries\n"
 		  "  rules      1 of at most 256\n"
 		  "  wire       rate 10Gbit, delay 1us, loss 0.5%, reorder 0%, duplicate 0%, corrupt 0%\n");
 	json_is(render_info_json(&info),
 		"{\"ifname\":\"szc0\",\"ifindex\":3,\"kind\":\"szcnic\",\"up\":true,\"rx_queues\":2,\"rx_queues_max\":4,"
-		"\"rx_ring\":256,\"rx_ring_max\":4096,\"split\":\"on\",\"split_threshold\":0,\"rss_entries\":128,"
-		"\"rule_slots\":256,\"wire\":{\"rate\":10000000000,\"delay_ns\":1000,\"loss\":0.005,\"reorder\":0.0,"
-		"\"duplicate\":0.0,\"corrupt\":0.0}}");
+		"\"rx_ring\":256,\"rx_ring_max\":4096,\"rx_ring_payload\":1024,\"split\":\"on\",\"split_threshold\":0,"
+		"\"rss_entries\":128,\"rule_slots\":256,\"wire\":{\"rate\":10000000000,\"delay_ns\":1000,\"loss\":0.005,"
+		"\"reorder\":0.0,\"duplicate\":0.0,\"corrupt\":0.0}}");
 	info = (struct szc_nic_info){.ifname = "eth0", .rx_queues = 1, .split_threshold = SZC_NIC_UNKNOWN};
 	file = begin();
 	render_info(file, &info);
