@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/sockios.h>
 #include <linux/udmabuf.h>
 #include "tests/lab/pair.h"
 #include "tests/lab/queue.h"
@@ -92,14 +93,18 @@ static size_t take(struct raw *raw, unsigned seed, size_t total, int patience_ms
 /* Until the sender can send no more. */
 static void stand_still(const struct sink_sender *sender)
 {
-	size_t before = SIZE_MAX;
-	int still;
+	size_t sent_before = SIZE_MAX;
+	int waiting_before = -1, still;
 
 	for (still = 0; still < 10; usleep(50000)) {
 		size_t sent = __atomic_load_n(&sender->sent, __ATOMIC_RELAXED);
+		int waiting;
 
-		still = sent == before ? still + 1 : 0;
-		before = sent;
+		/* What the socket took at once may still be on its way. */
+		assert_return_code(ioctl(sender->fd, SIOCOUTQ, &waiting), errno);
+		still = sent == sent_before && waiting == waiting_before ? still + 1 : 0;
+		sent_before = sent;
+		waiting_before = waiting;
 	}
 }
 
