@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "tests/unit/fixture.h"
 
 uint8_t sink_byte(unsigned seed, size_t offset)
 {
@@ -163,9 +164,10 @@ bool sink_over(const struct sink *sink)
 
 void sink_until_over(struct szc_rx *rx, const struct sink *sinks, int count)
 {
-	int turns, done = 0, i;
+	uint64_t late = fixture_now_ms() + 10 * SINK_MS;
+	int done = 0, i;
 
-	for (turns = 0; turns < 10 * SINK_MS / SINK_TURN_MS && done < count; turns++) {
+	while (done < count && fixture_now_ms() < late) {
 		sink_turn(rx, SINK_TURN_MS);
 		for (done = 0, i = 0; i < count; i++)
 			done += sink_over(&sinks[i]);
@@ -175,9 +177,10 @@ void sink_until_over(struct szc_rx *rx, const struct sink *sinks, int count)
 
 void sink_until_quiet(struct szc_rx *rx)
 {
-	int quiet = 0, turns;
+	uint64_t late = fixture_now_ms() + 10 * SINK_MS;
+	int quiet = 0;
 
-	for (turns = 0; turns < 10 * SINK_MS / SINK_TURN_MS && quiet < 5; turns++)
+	while (quiet < 5 && fixture_now_ms() < late)
 		quiet = sink_turn(rx, SINK_TURN_MS) ? 0 : quiet + 1;
 	assert_int_equal(quiet, 5);
 }
@@ -205,9 +208,9 @@ struct szc_rx_stats sink_stats(const struct szc_rx *rx)
 void sink_finish(struct szc_rx *rx)
 {
 	struct szc_rx_stats stats = sink_stats(rx);
-	int turns;
+	uint64_t late = fixture_now_ms() + SINK_MS;
 
-	for (turns = 0; turns < SINK_MS / SINK_TURN_MS && (stats.connections || stats.buffers_out); turns++) {
+	while ((stats.connections || stats.buffers_out) && fixture_now_ms() < late) {
 		sink_turn(rx, SINK_TURN_MS);
 		stats = sink_stats(rx);
 	}
