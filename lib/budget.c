@@ -21,8 +21,8 @@ enum {
 
 /*
  * Buffers in a ring that is full. bnxt has one for payload alone, several times as long as that for packets, and fills it
- * with as many bytes of long buffers as of pages, but with a buffer for each packet (bnxt_rx_agg_ring_fill_level); fbnic's
- * other ring is of completions, and the longer one.
+ * with as many bytes of long buffers as of pages, but with a buffer for each packet (bnxt_rx_agg_ring_fill_level). What
+ * fbnic tells of as the ring for packets is one of completions, longer than any that takes buffers: rather too much.
  */
 static unsigned ring(const struct szc_budget *b)
 {

@@ -225,12 +225,11 @@ def case_show():
     check(of_kernel["napi-id"] == nic["queues"][QUEUE]["napi_id"], of_kernel, nic["queues"])
     # The payload of as many packets: at an MTU of 9000 each takes three pages, and rings double.
     check(nic["rx_ring_payload"] == ring(), nic)
-    status, output = NEAR.link("mtu", 9000)
-    check(status == 0, output)
+    set_mtu(9000)
     try:
         check(shown()["rx_ring_payload"] == 4 * ring(), shown())
     finally:
-        NEAR.link("mtu", 1500)
+        set_mtu(1500)
 
 
 def case_dry_run():
