@@ -9,14 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/sockios.h>
 #include <linux/udmabuf.h>
 #include "tests/lab/pair.h"
 #include "tests/lab/queue.h"
@@ -88,24 +86,6 @@ static size_t take(struct raw *raw, unsigned seed, size_t total, int patience_ms
 		raw_give_back(raw, last);
 	}
 	return got;
-}
-
-/* Until the sender can send no more. */
-static void stand_still(const struct sink_sender *sender)
-{
-	size_t sent_before = SIZE_MAX;
-	int waiting_before = -1, still;
-
-	for (still = 0; still < 10; usleep(50000)) {
-		size_t sent = __atomic_load_n(&sender->sent, __ATOMIC_RELAXED);
-		int waiting;
-
-		/* What the socket took at once may still be on its way. */
-		assert_return_code(ioctl(sender->fd, SIOCOUTQ, &waiting), errno);
-		still = sent == sent_before && waiting == waiting_before ? still + 1 : 0;
-		sent_before = sent;
-		waiting_before = waiting;
-	}
 }
 
 /* ---- 1: copies that nobody counts */
@@ -292,7 +272,7 @@ static void a_full_completion_ring__with_our_care_loses_nothing(void **state)
 	for (i = 0; i < COUNT; i++)
 		sink_send(&senders[i], fds[i], (unsigned)i, EACH, EACH);
 	for (i = 0; i < COUNT; i++)
-		stand_still(&senders[i]);
+		sink_send_stuck(&senders[i]);
 	sink_until_over(queue.rx, sinks, COUNT);
 	assert_true(sink_stats(queue.rx).cq_full >= 1);
 	for (i = 0; i < COUNT; i++) {

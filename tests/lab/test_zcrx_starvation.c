@@ -24,20 +24,6 @@ static void unbound(const struct sink *sink)
 	assert_return_code(setsockopt(szc_conn_fd(sink->conn), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), errno);
 }
 
-/* Until the sender stands still: the socket's queue, and the area, are as full as they get. */
-static void fill_up(const struct sink_sender *sender)
-{
-	size_t before = SIZE_MAX;
-	int still;
-
-	for (still = 0; still < 10; usleep(50000)) {
-		size_t sent = __atomic_load_n(&sender->sent, __ATOMIC_RELAXED);
-
-		still = sent == before ? still + 1 : 0;
-		before = sent;
-	}
-}
-
 /* The bound keeps the area from running dry, whatever the wire does. */
 static void a_small_area_survives_loss(void **state)
 {
@@ -53,7 +39,7 @@ static void a_small_area_survives_loss(void **state)
 	before = queue_counter("rx1_alloc_fail");
 	queue_wire(lossy);
 	sink_send(&sender, queue_connect(&queue, &sink, 1), 1, 1 << 20, 60000);
-	fill_up(&sender);
+	sink_send_stuck(&sender);
 	sink_until_over(queue.rx, &sink, 1);
 	assert_int_equal(sink.got, 1 << 20);
 	assert_int_equal(sink_stats(queue.rx).queue_empty, 0);
@@ -77,7 +63,7 @@ static void a_dry_queue_recovers(void **state)
 	queue_open(&queue, AF_INET, options);
 	sink_send(&sender, queue_connect(&queue, &sink, 2), 2, 6 << 20, 60000);
 	unbound(&sink);
-	fill_up(&sender);
+	sink_send_stuck(&sender);
 	sink_until_over(queue.rx, &sink, 1);
 	assert_int_equal(sink.got, 6 << 20);
 	assert_true(sink_stats(queue.rx).queue_empty >= 1);
@@ -98,7 +84,7 @@ static void a_dry_queue_is_given_more(void **state)
 	queue_open(&queue, AF_INET, options);
 	sink_send(&sender, queue_connect(&queue, &sink, 3), 3, 6 << 20, 60000);
 	unbound(&sink);
-	fill_up(&sender);
+	sink_send_stuck(&sender);
 	sink.anywhere = true;
 	sink_until_over(queue.rx, &sink, 1);
 	assert_int_equal(sink.got, 6 << 20);
@@ -130,7 +116,7 @@ static void unaccepted_peers_leave_room(void **state)
 	assert_true(heard >= UNACCEPTED);
 	usleep(500000);
 	sink_send(&sender, fd, 8, 1 << 20, 60000);
-	fill_up(&sender);
+	sink_send_stuck(&sender);
 	sink_until_over(queue.rx, &sink, 1);
 	assert_int_equal(sink.got, 1 << 20);
 	assert_int_equal(sink_stats(queue.rx).queue_empty, 0);
@@ -163,7 +149,7 @@ static void a_full_completion_ring_loses_nothing(void **state)
 	for (i = 0; i < COUNT; i++)
 		sink_send(&senders[i], fds[i], (unsigned)i, EACH, EACH);
 	for (i = 0; i < COUNT; i++)
-		fill_up(&senders[i]);
+		sink_send_stuck(&senders[i]);
 	sink_until_over(queue.rx, sinks, COUNT);
 	assert_true(sink_stats(queue.rx).cq_full >= 1);
 	for (i = 0; i < COUNT; i++) {
@@ -240,7 +226,7 @@ static void hoarder_begin(struct hoarder *hoarder)
 	fd = copied_connection(&hoarder->queue, hoarder->sink, options);
 	unbound(hoarder->sink);
 	sink_send(&hoarder->sender, fd, 7, HOARDED_TOTAL, HOARDED_SEGMENT);
-	fill_up(&hoarder->sender);
+	sink_send_stuck(&hoarder->sender);
 	hoarder->sink->hoard = true;
 	sink_until_quiet(hoarder->queue.rx);
 	assert_true(sink_stats(hoarder->queue.rx).area_empty >= 1);

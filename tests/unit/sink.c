@@ -10,8 +10,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <linux/sockios.h>
 #include <cmocka.h>
 #include "tests/unit/fixture.h"
 
@@ -55,6 +57,23 @@ void sink_send_end(struct sink_sender *sender)
 {
 	pthread_join(sender->thread, NULL);
 	close(sender->fd);
+}
+
+void sink_send_stuck(const struct sink_sender *sender)
+{
+	size_t sent_before = SIZE_MAX;
+	int waiting_before = -1, still;
+
+	for (still = 0; still < 10; usleep(50000)) {
+		size_t sent = __atomic_load_n(&sender->sent, __ATOMIC_RELAXED);
+		int waiting;
+
+		/* One long write tells nothing until it is over; what of it was not acknowledged does. */
+		assert_return_code(ioctl(sender->fd, SIOCOUTQ, &waiting), errno);
+		still = sent == sent_before && waiting == waiting_before ? still + 1 : 0;
+		sent_before = sent;
+		waiting_before = waiting;
+	}
 }
 
 /* ---- the receiving side */

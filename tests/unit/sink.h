@@ -46,6 +46,8 @@ uint8_t sink_byte(unsigned seed, size_t offset);
 /* A thread sends the stream and ends its direction; `fd` is closed by sink_send_end(). */
 void sink_send(struct sink_sender *sender, int fd, unsigned seed, size_t total, size_t piece);
 void sink_send_end(struct sink_sender *sender);
+/* Until it can send no more, and what its socket took has arrived: the receiver's socket is as full as it gets. */
+void sink_send_stuck(const struct sink_sender *sender);
 
 /* A connection on the engine; returns its peer. `receive_buffer` in bytes, or 0 for what the kernel thinks. */
 int sink_add(struct szc_rx *rx, struct sink *sink, unsigned seed, int receive_buffer);
