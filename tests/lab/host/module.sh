@@ -20,7 +20,7 @@ key=$({ echo "$source $build"; gcc --version; "$sparse" --version; } | cat - <(s
 	"$source"/scripts/{checkpatch.pl,spelling.txt,const_structs.checkpatch}) | key_of)
 [ -z "${SZC_LINUX-}" ] || key=''
 
-# quiet FOLDER MAKE-ARGUMENT...: builds the module of the sources in FOLDER, and nothing may be said meanwhile.
+# quiet FOLDER MAKE-ARGUMENT...: builds the module there, and nothing may be said meanwhile.
 quiet()
 {
 	local folder=$1 said
@@ -36,16 +36,13 @@ look()
 		check "checkpatch $file" perl "$source/scripts/checkpatch.pl" --no-tree --strict --quiet --terse \
 			--no-summary --max-line-length=120 --ignore "$ignored" --file "$file"
 	done <"$SZC_TMP/files"
-	mkdir "$SZC_TMP/sparse" "$SZC_TMP/warnings"
-	check "gcc has nothing to say at W=1" quiet "$SZC_SOURCE/kernel" MO="$SZC_TMP/warnings" W=1
-	check "sparse has nothing to say" quiet "$SZC_SOURCE/kernel" MO="$SZC_TMP/sparse" C=2 CHECK="$sparse"
-
 	# What `dkms add` and `dkms build` would do, but for where they keep it.
 	dkms_sources=$SZC_TMP/dkms/usr/src
 	check "sources for DKMS" make -s -C kernel dkms-sources DESTDIR="$SZC_TMP/dkms"
 	dkms_tree=$(echo "$dkms_sources"/szcnic-*)
 	check "  with the project's version" grep -q "^PACKAGE_VERSION=\"${dkms_tree##*-}\"\$" "$dkms_tree/dkms.conf"
-	check "  build by themselves" quiet "$dkms_tree"
+	check "  build by themselves; gcc has nothing to say at W=1, nor has sparse" \
+		quiet "$dkms_tree" W=1 C=2 CHECK="$sparse"
 }
 
 if [ -n "$key" ] && [ -e "$clean/$key" ]; then
