@@ -134,10 +134,11 @@ def required_and_not_to_be_had():
 
 
 def add_small(chosen, function=over_psp):
-    chosen.add("8 MiB, MTU 1500, one connection", function, 8 * MIB, 1500, 4, 1, {})
-    chosen.add("8 MiB over IPv6, MTU 9000, 8 connections, everything wrong with the wire", function, 8 * MIB, 9000, 16, 8,
-               WIRES["all"], 6)
-    chosen.add("16 MiB, and keys are rotated as fast as three moves take", rotated, 16 * MIB, 1500, 4, 1, {})
+    mib = 2 if DEBUG_KERNEL else 8
+    chosen.add(f"{mib} MiB, MTU 1500, one connection", function, mib * MIB, 1500, 4, 1, {})
+    chosen.add(f"{mib} MiB over IPv6, MTU 9000, 8 connections, everything wrong with the wire", function, mib * MIB, 9000, 16,
+               8, WIRES["all"], 6)
+    chosen.add(f"{2 * mib} MiB, and keys are rotated as fast as three moves take", rotated, 2 * mib * MIB, 1500, 4, 1, {})
 
 
 def add_refusals(chosen):

@@ -11,7 +11,7 @@ LOSSY = {"loss": "0.2%", "reorder": "1%"}
 
 
 def cases():
-    chosen = Cases(1800 if FULL else 300)
+    chosen = LabCases(1800 if FULL else 300)
     add_refusals(chosen)
     add_small(chosen)
     if FULL:

@@ -42,14 +42,15 @@ def echo_is_sealed_by_the_kernel(total):
 
 
 def cases():
-    chosen = Cases(1800 if FULL else 300)
+    chosen = LabCases(1800 if FULL else 300)
+    mib = 4 if DEBUG_KERNEL else 16
     if not FULL:
-        chosen.add("16 MiB, MTU 1500, 4 KiB buffers, one connection", transfer, 16 * MIB, 1500, 4, 1, {})
-        chosen.add("16 MiB, MTU 9000, 32 KiB buffers, 8 connections", transfer, 16 * MIB, 9000, 32, 8, {})
-        chosen.add("16 MiB, MTU 9000, 64 KiB buffers, one connection", transfer, 16 * MIB, 9000, 64, 1, {})
+        chosen.add(f"{mib} MiB, MTU 1500, 4 KiB buffers, one connection", transfer, mib * MIB, 1500, 4, 1, {})
+        chosen.add(f"{mib} MiB, MTU 9000, 32 KiB buffers, 8 connections", transfer, mib * MIB, 9000, 32, 8, {})
+        chosen.add(f"{mib} MiB, MTU 9000, 64 KiB buffers, one connection", transfer, mib * MIB, 9000, 64, 1, {})
         chosen.add("echo of 4 MiB, sealed by the kernel", echo_is_sealed_by_the_kernel, 4 * MIB)
-        chosen.add("16 MiB over IPv6, segments of a page", transfer, 16 * MIB, MTU_PAGE + 20, 4, 1, {}, 6)
-        chosen.add("16 MiB, 64 connections, everything wrong with the wire", transfer, 16 * MIB, 1500, 4, 64,
+        chosen.add(f"{mib} MiB over IPv6, segments of a page", transfer, mib * MIB, MTU_PAGE + 20, 4, 1, {}, 6)
+        chosen.add(f"{mib} MiB, 64 connections, everything wrong with the wire", transfer, mib * MIB, 1500, 4, 64,
                    WIRES["all"])
         return chosen
     chosen.add("echo of 16 MiB, sealed by the kernel", echo_is_sealed_by_the_kernel, 16 * MIB)
