@@ -16,7 +16,7 @@ BAD = re.compile("|".join((
 )))
 BENIGN = re.compile("|".join((
     r"\b0\.0+\] kmemleak: .* disabled",  # by the command line; later it is by a fault
-    r"DMA-API: preallocated", r"DMA-API: debugging enabled", r"Command line: ",
+    r"DMA-API: preallocated", r"DMA-API: debugging (?:enabled|disabled on kernel command line)", r"Command line: ",
 )))
 NOW = "lab: now "  # a test runner names what it begins
 BEFORE, AFTER, MOST = 3, 40, 240

@@ -51,6 +51,7 @@ Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar
 kmemleak: Kernel memory leak detector initialized (mem pool available: 59425)
 DMA-API: preallocated 65536 debug entries
 DMA-API: debugging enabled by kernel config
+DMA-API: debugging disabled on kernel command line
 szcnic: loading out-of-tree module taints kernel.
 debug: ignoring loglevel setting
 rcu: Hierarchical RCU implementation.
@@ -94,6 +95,8 @@ def test_log():
         check(f"does not about: {line[:50]}", not log.complaints(f"[    0.000000] {line}\r\n"))
     given_up = "[   10.000000] kmemleak: Kernel memory leak detector disabled"
     check("leaks are searched to the end", log.complaints(given_up))
+    given_up = "[   10.000000] DMA-API: debugging out of memory - disabling"
+    check("and the use of the DMA API is checked to the end", log.complaints(given_up))
     long = "\n".join(["lab: now lab/first", "lab: now lab/second", *["quiet"] * 500, BAD[0], *["trace"] * 500])
     shown = log.complaints(long)
     check("who was at it is shown, and no more than what tells", shown[0] == "lab: now lab/second" and
