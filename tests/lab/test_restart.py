@@ -10,7 +10,7 @@ from port import *  # pylint: disable=wildcard-import,unused-wildcard-import,wro
 
 RESTARTS = 1000 if FULL else 40 if DEBUG_KERNEL else 150
 LOAD = 16 if FULL else 2 if DEBUG_KERNEL else 8  # MiB a stream
-ENOUGH = 10  # where a restart under load takes long, the load comes again
+ENOUGH = 11  # where a restart under load takes long, the load comes again
 QUEUE = 1
 OTHERS = (2, 3)
 CHANNELS = 4
@@ -56,7 +56,7 @@ def others_undisturbed():
         datagrams = {queue: Traffic(traffic.udp, 600, port=ports[queue]) for queue in OTHERS}
         streams = []
         try:
-            streams.append(Traffic(traffic.tcp, LOAD, 2, port=21001))
+            streams.append(Traffic(traffic.tcp, min(LOAD, 8), 2, port=21001))
             restart_often(datagrams.values())
             streams[0].finish()
         finally:

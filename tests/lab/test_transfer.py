@@ -43,8 +43,8 @@ def echo_is_sealed_by_the_kernel(total):
 
 def cases():
     chosen = LabCases(1800 if FULL else 300)
-    mib = 4 if DEBUG_KERNEL else 16
     if not FULL:
+        mib = 4 if DEBUG_KERNEL else 16
         chosen.add(f"{mib} MiB, MTU 1500, 4 KiB buffers, one connection", transfer, mib * MIB, 1500, 4, 1, {})
         chosen.add(f"{mib} MiB, MTU 9000, 32 KiB buffers, 8 connections", transfer, mib * MIB, 9000, 32, 8, {})
         chosen.add(f"{mib} MiB, MTU 9000, 64 KiB buffers, one connection", transfer, mib * MIB, 9000, 64, 1, {})
