@@ -42,12 +42,19 @@ def find(series):
         return source
     here = [os.path.basename(path) for path in glob.glob(os.path.join(cache.folder("source"), "[0-9]*"))
             if not path.endswith((".part", ".lock"))]
-    for wanted in [series] if series else SUPPORTED:
-        names = [name for name in here if numbers(name)[:2] == numbers(wanted)]
-        if names:
-            name = max(names, key=numbers)
-            return Source(os.path.join(cache.folder("source"), name), name)
-    return None
+    names = [name for name in here if numbers(name)[:2] == numbers(series or SUPPORTED[0])]
+    if not names and not series:
+        # An older one may be here because --linux asked for it.
+        names = [name for name in here if name == cache.read(chosen_file(), "")]
+    if not names:
+        return None
+    name = max(names, key=numbers)
+    return Source(os.path.join(cache.folder("source"), name), name)
+
+
+def chosen_file():
+    """Names the source that was taken when no series was asked for and the newest supported one could not be had."""
+    return os.path.join(cache.folder("source"), "chosen")
 
 
 def get(series):
@@ -166,14 +173,21 @@ def fetch(series):
     offered = apt.offers()
     wanted = choose(offered, series, errors)
     name = offered[wanted]
+    if not os.path.isdir(os.path.join(target, name)):
+        download(apt, wanted, name, target)
+    if not series:
+        cache.write(chosen_file(), name)
+    return Source(os.path.join(target, name), name)
+
+
+def download(apt, series, name, target):
     cache.say(f"fetching Linux {name}, about 150 MB")
     with tempfile.TemporaryDirectory(prefix="fetch.", dir=target) as folder:
-        _, errors, status = apt.run("apt-get", "download", "-q", f"linux-source-{wanted}={name}", cwd=folder)
+        _, errors, status = apt.run("apt-get", "download", "-q", f"linux-source-{series}={name}", cwd=folder)
         packages = glob.glob(os.path.join(folder, "*.deb"))
         if status or len(packages) != 1:
-            raise cache.Failure(f"linux-source-{wanted} could not be fetched: {errors.strip().splitlines()[-1:]}")
+            raise cache.Failure(f"linux-source-{series} could not be fetched: {errors.strip().splitlines()[-1:]}")
         unpack(packages[0], folder, os.path.join(target, name))
-    return Source(os.path.join(target, name), name)
 
 
 def unpack(package, folder, target):

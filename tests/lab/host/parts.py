@@ -130,6 +130,60 @@ def test_choice():
     check("nothing: a sentence with apt's own", "resolve" in sentence and "SZC_LINUX" in sentence, sentence)
 
 
+class Mirror:
+    """What a mirror offers, without apt; and what was fetched from it."""
+
+    def __init__(self, *offered):
+        self.offered, self.fetched = offered, []
+
+    def run(self, *_):
+        return "", "", 0
+
+    def offers(self):
+        return {series: f"{series}.1-1" for series in self.offered}
+
+    def download(self, _, series, name, target):
+        self.fetched.append(series)
+        file(os.path.join(target, name, "Makefile"), f"VERSION = 7\nPATCHLEVEL = {series[2:]}\nSUBLEVEL = 1\n")
+
+
+def test_source():
+    """Each source is fetched once, and one that --linux asked for is not taken for the newest."""
+    def get(mirror, series=None):
+        source.Apt, source.download = (lambda: mirror), mirror.download
+        with contextlib.redirect_stderr(io.StringIO()):
+            return source.get(series).version
+
+    mirror = Mirror("7.2", "7.4")
+    check("the older one that was asked for", get(mirror, "7.2") == "7.2.1")
+    check("... is no reason to do without the newest", get(Mirror("7.3", "7.2")) == "7.3.1")
+    check("... which is then here", get(Mirror()) == "7.3.1" and get(Mirror(), "7.2") == "7.2.1")
+    for only in ("7.2", "7.4"):
+        os.environ["SZC_LAB_CACHE"] = os.path.join(TMP, f"only-{only}")
+        mirror = Mirror(only)
+        versions = [get(mirror), get(mirror), get(Mirror())]
+        check(f"{only} where the mirror has nothing else, fetched once", versions == [f"{only}.1"] * 3 and
+              mirror.fetched == [only], versions, mirror.fetched)
+    os.environ["SZC_LAB_CACHE"] = os.path.join(TMP, "cache")
+
+
+def test_given_source():
+    os.environ["SZC_LINUX"] = os.path.dirname(file("mine/Makefile", "VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 9\n"))
+    check("SZC_LINUX is the source", source.get(None).version == "7.3.9" and source.get("7.3").path.endswith("/mine"))
+    sentence = refused(source.get, "7.2")
+    check("... but not one of another series", "7.3.9" in sentence and "7.2" in sentence, sentence)
+    os.environ["SZC_LINUX"] = TMP
+    sentence = refused(source.get, None)
+    check("... nor what is no source", TMP in sentence and "version" in sentence, sentence)
+    del os.environ["SZC_LINUX"]
+
+
+def test_programs():
+    sentence = refused(cache.need_programs, "sh", "no-such-compiler", "no-such-tool")
+    check("every program that is missing is named", "no-such-compiler" in sentence and "no-such-tool" in sentence and
+          " sh" not in sentence, sentence)
+
+
 class Small(kernel.Kernel):
     """A kernel whose source is a Makefile of ours, with four objects that take their time."""
 
@@ -216,7 +270,7 @@ def test_clock():
           alone, rates)
 
 
-for test in (test_log, test_mirror, test_choice, test_build, test_configuration, test_lock, test_clock):
+for test in (test_log, test_mirror, test_choice, test_source, test_given_source, test_programs, test_build, test_configuration, test_lock, test_clock):
     test()
 print(f"1..{count}")
 sys.exit(bool(failures))
