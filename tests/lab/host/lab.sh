@@ -127,6 +127,33 @@ survivor()
 check "ended by SIGTERM it leaves no guest behind" survivor TERM
 check "nor by SIGKILL" survivor KILL
 
+# On a terminal of its own, typed into once the prompt is there.
+a_shell()
+{
+	local i pid status
+	mkfifo "$SZC_TMP/keys"
+	SHELL=/bin/sh script -qefc "$lab shell" /dev/null <"$SZC_TMP/keys" >"$out" 2>&1 &
+	pid=$!
+	exec 8>"$SZC_TMP/keys"
+	for ((i = 0; i < 300; i++)); do
+		! grep -q '^# ' "$out" || break
+		sleep 0.2
+	done
+	echo 'echo $((40 + 2)) on $(tty) of $(uname -r); exit 7' >&8
+	wait "$pid"
+	status=$?
+	exec 8>&-
+	[ "$status" -eq 7 ] && grep -q '42 on /dev/.* of 7\.' "$out" || { echo "status $status"; tail -n 20 "$out"; return 1; }
+}
+check "a shell on this terminal" a_shell
+
+cleaned()
+{
+	mkdir -p "$SZC_TMP/made/source/7.3"
+	SZC_LAB_CACHE=$SZC_TMP/made "$lab" clean 2>"$err" && [ ! -e "$SZC_TMP/made" ] && grep -q made "$err"
+}
+check "clean removes the cache" cleaned
+
 check "help" eval '"$lab" --help | grep -q "exit status"'
 check "the doctor" eval '"$lab" doctor | grep -q "^plain kernel: */"'
 check "a series that nobody offers is refused with a sentence" \

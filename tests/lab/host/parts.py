@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(SOURCE, "kernel", "lab"))
 os.environ["SZC_LAB_CACHE"] = os.path.join(TMP, "cache")
 os.environ.pop("SZC_LINUX", None)
 
-from host import cache, clock, kernel, log, source  # noqa: E402
+from host import accelerator, cache, clock, kernel, log, source  # noqa: E402
 
 BAD = """\
 WARNING: CPU: 1 PID: 77 at net/core/page_pool.c:1100 page_pool_put+0x10
@@ -184,6 +184,35 @@ def test_programs():
           " sh" not in sentence, sentence)
 
 
+def test_accelerator():
+    """KVM is for who has seen it boot. The QEMU here is a script of ours."""
+    seen, path = os.path.join(TMP, "boots"), os.environ["PATH"]
+    refuses, patience = accelerator.device_refuses, accelerator.TRIAL_SECONDS
+    os.environ["PATH"] = f"{os.path.join(TMP, 'bin')}:{path}"
+    accelerator.TRIAL_SECONDS = 1
+
+    def chosen(image, qemu):
+        os.chmod(file("bin/qemu-system-x86_64", f"#!/bin/sh\necho boot >>{seen}\n{qemu}\n"), 0o755)
+        with contextlib.redirect_stderr(io.StringIO()):
+            return accelerator.choose(image)
+
+    try:
+        accelerator.device_refuses = lambda: "/dev/kvm: No such file or directory"
+        check("no KVM: the translator, without a trial", chosen("a", "exit 1") == (accelerator.TCG, "/dev/kvm: No such "
+              "file or directory") and not os.path.exists(seen))
+        accelerator.device_refuses = lambda: None
+        check("KVM that boots a kernel is used", chosen("b", "echo Kernel panic - no root")[0] == accelerator.KVM)
+        check("... and is not tried again", chosen("b", "exit 1")[0] == accelerator.KVM and
+              cache.read(seen).count("boot") == 1)
+        accel, why = chosen("c", "echo no such CPU >&2; exit 1")
+        check("KVM that fails is not, and it is said why", accel == accelerator.TCG and "no such CPU" in why, why)
+        accel, why = chosen("d", "exec sleep 10")
+        check("nor is KVM that hangs", accel == accelerator.TCG and "did not end" in why, why)
+    finally:
+        accelerator.device_refuses, accelerator.TRIAL_SECONDS = refuses, patience
+        os.environ["PATH"] = path
+
+
 class Small(kernel.Kernel):
     """A kernel whose source is a Makefile of ours, with four objects that take their time."""
 
@@ -270,7 +299,7 @@ def test_clock():
           alone, rates)
 
 
-for test in (test_log, test_mirror, test_choice, test_source, test_given_source, test_programs, test_build, test_configuration, test_lock, test_clock):
+for test in (test_log, test_mirror, test_choice, test_source, test_given_source, test_programs, test_accelerator, test_build, test_configuration, test_lock, test_clock):
     test()
 print(f"1..{count}")
 sys.exit(bool(failures))
