@@ -61,10 +61,19 @@ SCENE = {"NETIF": "szc0", "LOCAL_V4": "192.0.2.1", "LOCAL_V6": "2001:db8::1", "R
          "LOCAL_PREFIX_V6": "2001:db8:2::0/64"}
 
 
-def listed(path=os.path.join(HERE, "list")):
-    """(set, test, the rest) of each line."""
+def lines(path=os.path.join(HERE, "list")):
     with open(path, encoding="utf-8") as file:
         return [line.strip().split(maxsplit=2) for line in file if line.strip() and not line.startswith("#")]
+
+
+def listed():
+    """(set, test, the rest) of each test."""
+    return [line for line in lines() if line[0] != "part"]
+
+
+def parts():
+    """{test: why only some of its cases are run}"""
+    return {test: why for word, test, why in lines() if word == "part"}
 
 
 class Expected:

@@ -43,7 +43,8 @@ def row(folder, test):
     if found is None:
         return f"| {test} | not run | |"
     passed, others = found
-    why = "; ".join(f"{len(cases)} {reason}" for reason, cases in others.items())
+    why = "; ".join([f"{len(cases)} {reason}" for reason, cases in others.items()] +
+                    [f"the other cases left out: {why}" for name, why in run.parts().items() if name == test])
     return f"| {test} | {passed} | {why} |"
 
 
