@@ -43,6 +43,7 @@ static int get_link_ksettings(struct net_device *dev, struct ethtool_link_ksetti
 
 struct rings {
 	u32 rx;
+	u32 agg;
 	u32 tx;
 	u8 split;
 	u32 threshold;
@@ -65,13 +66,22 @@ static void get_ringparam(struct net_device *dev, struct ethtool_ringparam *para
 	kparam->hds_thresh_max = SZCNIC_HDS_THRESH_MAX;
 }
 
-static bool ring_size_ok(u32 size, struct netlink_ext_ack *extack)
+static bool ring_size_ok(u32 size, u32 most, struct netlink_ext_ack *extack)
 {
-	if (size >= SZCNIC_RING_MIN && size <= SZCNIC_RING_MAX && is_power_of_2(size))
+	if (size >= SZCNIC_RING_MIN && size <= most && is_power_of_2(size))
 		return true;
-	NL_SET_ERR_MSG_FMT_MOD(extack, "a ring has %u to %u entries, a power of two", SZCNIC_RING_MIN,
-			       SZCNIC_RING_MAX);
+	NL_SET_ERR_MSG_FMT_MOD(extack, "a ring has %u to %u entries, a power of two", SZCNIC_RING_MIN, most);
 	return false;
+}
+
+/* 0: as long as the rx ring and the MTU make it; so it stays unless another length is asked for. */
+static u32 agg_wanted(const struct szcnic_port *port, const struct ethtool_ringparam *param)
+{
+	u32 wanted = param->rx_jumbo_pending;
+
+	if (!port->agg_pending && wanted == szcnic_agg_ring_size(port))
+		return 0;
+	return wanted == szcnic_agg_ring_usual(port, param->rx_pending) ? 0 : wanted;
 }
 
 static void rings_change(struct szcnic_port *port, const void *arg)
@@ -79,6 +89,7 @@ static void rings_change(struct szcnic_port *port, const void *arg)
 	const struct rings *rings = arg;
 
 	port->rx_pending = rings->rx;
+	port->agg_pending = rings->agg;
 	port->tx_pending = rings->tx;
 	port->split = rings->split;
 	port->split_threshold = rings->threshold;
@@ -105,18 +116,18 @@ static int set_ringparam(struct net_device *dev, struct ethtool_ringparam *param
 			 struct kernel_ethtool_ringparam *kparam, struct netlink_ext_ack *extack)
 {
 	struct szcnic_port *port = netdev_priv(dev);
-	const struct rings from = { port->rx_pending, port->tx_pending, port->split, port->split_threshold };
-	const struct rings to = { param->rx_pending, param->tx_pending, kparam->tcp_data_split, kparam->hds_thresh };
+	const struct rings from = { port->rx_pending, port->agg_pending, port->tx_pending, port->split,
+				    port->split_threshold };
+	struct rings to = { param->rx_pending, 0, param->tx_pending, kparam->tcp_data_split, kparam->hds_thresh };
 
 	if (param->rx_mini_pending)
 		return -EINVAL;
-	if (param->rx_jumbo_pending != szcnic_agg_ring_size(port)) {
-		NL_SET_ERR_MSG_MOD(extack, "the ring for payload is as long as the rx ring and the MTU make it");
+	if (!ring_size_ok(to.rx, SZCNIC_RING_MAX, extack) || !ring_size_ok(to.tx, SZCNIC_RING_MAX, extack))
 		return -EINVAL;
-	}
-	if (!ring_size_ok(to.rx, extack) || !ring_size_ok(to.tx, extack))
+	to.agg = agg_wanted(port, param);
+	if (to.agg && !ring_size_ok(to.agg, SZCNIC_AGG_RING_MAX, extack))
 		return -EINVAL;
-	if (to.rx == from.rx && to.tx == from.tx)
+	if (to.rx == from.rx && to.agg == from.agg && to.tx == from.tx)
 		return split_change(port, &to, &from);
 	return szcnic_reconfigure(port, rings_change, &to, &from);
 }

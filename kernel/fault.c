@@ -19,7 +19,7 @@
 #define LINE_MAX	64
 #define OP_ANY		FW_OPS
 
-static_assert(MUTATIONS == FW_RULES + 1);	/* each mutation has the name of the rule that it breaks */
+static_assert(MUTATE_NO_KICK == FW_RULES + 1);	/* those before it have the names of the rules that they break */
 
 static struct dentry *folder;
 static DEFINE_IDA(numbers);
@@ -211,6 +211,8 @@ DEFINE_SHOW_STORE_ATTRIBUTE(fw_delay);
 
 static const char *mutation_name(u32 mutation)
 {
+	if (mutation == MUTATE_NO_KICK)
+		return "no-kick";
 	return mutation == MUTATE_NONE ? "none" : fw_rule_name(mutation - 1);
 }
 

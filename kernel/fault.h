@@ -25,6 +25,7 @@ enum szcnic_mutation {
 	MUTATE_EARLY_FREE,	/* frees buffers without having waited for the acknowledgment */
 	MUTATE_GEOMETRY,	/* restarts with half the ring */
 	MUTATE_DOUBLE_STOP,	/* frees a ring twice */
+	MUTATE_NO_KICK,		/* does not schedule NAPI once it is enabled: no rule's, and the queue falls silent */
 	MUTATIONS,
 };
 

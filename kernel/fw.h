@@ -37,7 +37,7 @@ enum fw_op {
 enum fw_rule {
 	FW_RULE_FREE_REACHABLE,	/* RING_FREE while a VNIC that reaches the ring has MRU ≠ 0 */
 	FW_RULE_MRU_DEAD_RING,	/* MRU ≠ 0 while RSS table or default ring name a dead ring */
-	FW_RULE_DOORBELL_DEAD,	/* a doorbell of a ring that is not allocated */
+	FW_RULE_DOORBELL_DEAD,	/* a doorbell of a ring that is not allocated, or of the one before it */
 	FW_RULE_AGG_FIRST,	/* AGG ring without its RX ring */
 	FW_RULE_NAPI_DEAD,	/* NAPI gone while the ring still lives: who would see the acknowledgment? */
 	FW_RULE_EARLY_FREE,	/* buffers freed before RING_FREE was acknowledged */

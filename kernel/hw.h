@@ -199,7 +199,7 @@ struct hw_rxq {
 	struct hw_cp_ring cp;
 	u32 coalesce_usecs;	/* 0: at once */
 	u32 coalesce_frames;
-	u32 uncoalesced;	/* completions since the last interrupt */
+	u32 uncoalesced;	/* packets since the last interrupt, or since all was seen */
 	struct hrtimer coalesce;
 	unsigned long stalled_until;	/* jiffies; a fault on demand */
 	atomic_t lose_irqs;	/* how many interrupts are still to be lost; a fault on demand */
@@ -547,8 +547,12 @@ enum hrtimer_restart hw_cp_timeout(struct hrtimer *timer);
 /* Raises a queue's interrupt, for either direction. Any context. */
 void hw_irq(struct hw_port *port, u16 queue);
 
-/* The driver's: buffers up to prod are posted. Refused, and reported by the firmware model, on a dead ring. */
-void hw_doorbell(struct hw_rxq *rxq, struct hw_ring *ring, u32 prod);
+/*
+ * The driver's: buffers up to prod are posted to the ring that the firmware called `id`. Refused, and reported by the
+ * firmware model, if that is not the one that lives there. It is also what keeps DMA within a ring's life: the device
+ * knows buffers by their ring only, and forgets it when it is freed.
+ */
+void hw_doorbell(struct hw_rxq *rxq, struct hw_ring *ring, u16 id, u32 prod);
 /* The driver's: entries up to cons were read; `arm`: raise the interrupt at the next one, or now if there are more. */
 void hw_cp_ack(struct hw_rxq *rxq, u32 cons, bool arm);
 void hw_coalesce_set(struct hw_rxq *rxq, u32 usecs, u32 frames);

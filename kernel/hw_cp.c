@@ -35,12 +35,12 @@ static void cp_advance(struct hw_rxq *rxq, u32 count)
 {
 	/* Pairs with NAPI's acquire in rx_poll(): the entries come before their number. */
 	smp_store_release(&rxq->cp.prod, rxq->cp.prod + count);
-	rxq->uncoalesced += count;
 }
 
 void hw_cp_publish(struct hw_rxq *rxq, u32 count)
 {
 	cp_advance(rxq, count);
+	rxq->uncoalesced++;
 	if (!rxq->cp.armed)
 		return;
 	if (!rxq->coalesce_usecs || (rxq->coalesce_frames && rxq->uncoalesced >= rxq->coalesce_frames))
@@ -73,9 +73,9 @@ enum hrtimer_restart hw_cp_timeout(struct hrtimer *timer)
 }
 
 /* Without the lock: a ring's id changes by commands only, which its owner does not mix with its doorbell. */
-void hw_doorbell(struct hw_rxq *rxq, struct hw_ring *ring, u32 prod)
+void hw_doorbell(struct hw_rxq *rxq, struct hw_ring *ring, u16 id, u32 prod)
 {
-	if (READ_ONCE(ring->id) == HW_RING_NONE)
+	if (id == HW_RING_NONE || READ_ONCE(ring->id) != id)
 		fw_note_dead_doorbell(rxq->port, rxq->index);
 	else
 		smp_store_release(&ring->prod, prod);	/* pairs with posted() in hw_rx.c */
@@ -87,6 +87,9 @@ void hw_cp_ack(struct hw_rxq *rxq, u32 cons, bool arm)
 
 	spin_lock_irqsave(&rxq->lock, flags);
 	WRITE_ONCE(rxq->cp.cons, cons);
+	/* All was seen: the next interrupt counts from here. */
+	if (rxq->cp.prod == cons)
+		rxq->uncoalesced = 0;
 	if (arm && rxq->cp.prod != cons)
 		cp_raise(rxq);
 	else

@@ -3,6 +3,7 @@
  * szcnic, a virtual NIC that the kernel takes for a real one: the module, and the bus device that its ports hang on.
  */
 #include <linux/dma-mapping.h>
+#include <linux/kmemleak.h>
 #include <linux/module.h>
 #include <linux/workqueue.h>
 #include <net/rtnetlink.h>
@@ -14,12 +15,31 @@ module_param(dma_bits, uint, 0444);
 MODULE_PARM_DESC(dma_bits, "for tests: address bits that the device claims to have (default 64)");
 
 static struct platform_device *platform;
+static bool platform_stays;
 
 struct workqueue_struct *szcnic_wq;
 
 struct device *szcnic_parent(void)
 {
 	return &platform->dev;
+}
+
+void szcnic_parent_stays(void)
+{
+	WRITE_ONCE(platform_stays, true);
+}
+
+/*
+ * Neither net_devmem_bind_dmabuf() nor dma_buf_attach() holds the device that a dma-buf is mapped for, and no callback
+ * tells when it was unmapped. So where there was one the device's memory, a kilobyte or two, is given up with the module.
+ */
+static void platform_end(void)
+{
+	if (platform_stays) {
+		get_device(&platform->dev);
+		kmemleak_not_leak(platform);
+	}
+	platform_device_unregister(platform);
 }
 
 /* With 64 bits nothing is ever bounced, which would be a copy, or refused by a memory provider, which needs a mask. */
@@ -68,7 +88,7 @@ static void __exit szcnic_module_exit(void)
 	rtnl_link_unregister(&szcnic_link_ops);
 	destroy_workqueue(szcnic_wq);
 	szcnic_faults_exit();
-	platform_device_unregister(platform);
+	platform_end();
 }
 
 module_init(szcnic_module_init);

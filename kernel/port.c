@@ -7,6 +7,8 @@
  * while the port closes is reset, which it cannot refuse.
  */
 #include <linux/etherdevice.h>
+#include <linux/if_vlan.h>
+#include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <net/netdev_lock.h>
@@ -306,9 +308,12 @@ static void fail_work(struct work_struct *work)
 {
 	struct szcnic_port *port = container_of(work, struct szcnic_port, fail);
 	struct net_device *dev = port->dev;
+	netdevice_tracker tracker;
 
 	rtnl_lock();
 	netdev_lock(dev);
+	/* From here on the next failure may be queued, with a tracker of its own. */
+	tracker = port->fail_tracker;
 	port->failing = false;
 	if (dev->reg_state == NETREG_REGISTERED && !port->open && netif_running(dev)) {
 		netif_close(dev);
@@ -316,7 +321,7 @@ static void fail_work(struct work_struct *work)
 	}
 	netdev_unlock(dev);
 	rtnl_unlock();
-	netdev_put(dev, &port->fail_tracker);
+	netdev_put(dev, &tracker);
 }
 
 static void fail_later(struct szcnic_port *port)
@@ -525,6 +530,15 @@ static void port_uninit(struct net_device *dev)
 	kvfree(port->rxqs);
 }
 
+/* The device cannot follow IPv6 extension headers to where a segment's TCP or UDP header is. */
+static netdev_features_t features_check(struct sk_buff *skb, struct net_device *dev, netdev_features_t features)
+{
+	if (skb_is_gso(skb) && vlan_get_protocol(skb) == htons(ETH_P_IPV6) &&
+	    skb_network_header_len(skb) != sizeof(struct ipv6hdr))
+		features &= ~NETIF_F_GSO_MASK;
+	return vlan_features_check(skb, features);
+}
+
 static const struct net_device_ops szcnic_netdev_ops = {
 	.ndo_init		= port_init,
 	.ndo_uninit		= port_uninit,
@@ -536,6 +550,7 @@ static const struct net_device_ops szcnic_netdev_ops = {
 	.ndo_set_mac_address	= set_mac_address,
 	.ndo_validate_addr	= eth_validate_addr,
 	.ndo_set_features	= set_features,
+	.ndo_features_check	= features_check,
 	.ndo_get_stats64	= szcnic_get_stats64,
 	.ndo_tx_timeout		= tx_timeout,
 	.ndo_get_iflink		= get_iflink,

@@ -17,11 +17,16 @@
 /* ---- memory */
 
 /* Payload of a full ring of packets, whatever the size of the buffers: at a restart the size must be the same. */
-u32 szcnic_agg_ring_size(const struct szcnic_port *port)
+u32 szcnic_agg_ring_usual(const struct szcnic_port *port, u32 rx_pending)
 {
-	u32 packets = roundup_pow_of_two(port->rx_pending);
+	u32 packets = roundup_pow_of_two(rx_pending);
 
 	return min_t(u32, roundup_pow_of_two(packets * DIV_ROUND_UP(port->dev->mtu, PAGE_SIZE)), SZCNIC_AGG_RING_MAX);
+}
+
+u32 szcnic_agg_ring_size(const struct szcnic_port *port)
+{
+	return port->agg_pending ?: szcnic_agg_ring_usual(port, port->rx_pending);
 }
 
 static struct page_pool *pool_create(struct szcnic_port *port, u16 queue, u32 size, u32 order, u32 flags)
@@ -67,6 +72,15 @@ static u32 agg_fill(u32 agg_size, u32 rx_size, u32 order)
 	return min(max(agg_size >> order, rx_size), agg_size);
 }
 
+/* A binding of device memory outlives its queues, and unmaps for the bus device when its owner ends: be it after us. */
+static void look_for_device_memory(const struct szcnic_bufs *bufs)
+{
+	netmem_ref first = bufs->slots[0];
+
+	if (first && netmem_is_net_iov(first) && net_is_devmem_iov(netmem_to_net_iov(first)))
+		szcnic_parent_stays();
+}
+
 /* A provider may have fewer buffers than the ring has places, or none yet: the ring is then filled as they come. */
 int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 queue, u32 page_size)
 {
@@ -92,6 +106,7 @@ int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 q
 	/* As far as memory goes, but nobody is killed for it. */
 	szcnic_bufs_fill(&mem->rx, GFP_KERNEL | __GFP_RETRY_MAYFAIL);
 	szcnic_bufs_fill(&mem->agg, GFP_KERNEL | __GFP_RETRY_MAYFAIL);
+	look_for_device_memory(&mem->agg);
 	return 0;
 }
 
@@ -156,8 +171,8 @@ void szcnic_doorbells(struct szcnic_rxq *rxq)
 {
 	struct hw_rxq *hw = device_queue(rxq);
 
-	hw_doorbell(hw, &hw->rx, rxq->mem.rx.prod);
-	hw_doorbell(hw, &hw->agg, rxq->mem.agg.prod);
+	hw_doorbell(hw, &hw->rx, rxq->mem.rx_ring, rxq->mem.rx.prod);
+	hw_doorbell(hw, &hw->agg, rxq->mem.agg_ring, rxq->mem.agg.prod);
 }
 
 static int rings_alloc(struct szcnic_rxq *rxq)
@@ -244,7 +259,8 @@ static void napi_begin(struct szcnic_rxq *rxq)
 	rxq->napi_on = true;
 	fw_note_napi(&rxq->port->hw, rxq->index, true);
 	/* What was scheduled while NAPI was off is lost. And NAPI arms the interrupt when it is done. */
-	szcnic_kick(rxq);
+	if (!szcnic_mutated(rxq->port, MUTATE_NO_KICK))
+		szcnic_kick(rxq);
 }
 
 static void napi_end(struct szcnic_rxq *rxq)
@@ -319,6 +335,9 @@ static int queue_mem_alloc(struct net_device *dev, struct netdev_queue_config *q
 	int err;
 
 	err = szcnic_rxmem_alloc(port, per_queue_mem, queue, qcfg->rx_page_size);
+	/* Of a port that is closed there is no memory to exchange, and who leaves is told what it takes for that. */
+	if (err && !port->open && !netif_rxq_has_unreadable_mp(dev, queue))
+		return -ENETDOWN;
 	if (!err || !provider_leaves(port, queue))
 		return err;
 	szcnic_port_fail(port, "memory for a queue that loses its provider", queue, err);

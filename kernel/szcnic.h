@@ -174,6 +174,7 @@ struct szcnic_port {
 	u32 max_channels;
 	u32 channels;
 	u32 rx_pending;
+	u32 agg_pending;	/* 0: szcnic_agg_ring_usual() */
 	u32 tx_pending;
 	u8 split;		/* enum ethtool_tcp_data_split that the rings run with; UNKNOWN: the default, off */
 	u32 split_threshold;
@@ -197,6 +198,7 @@ struct szcnic_port {
 
 /* ---- main.c */
 struct device *szcnic_parent(void);	/* the platform device, with its DMA mask */
+void szcnic_parent_stays(void);	/* somebody may need it when the module is gone */
 extern struct workqueue_struct *szcnic_wq;
 
 /* ---- link.c: rtnl */
@@ -276,6 +278,7 @@ void szcnic_bufs_repost(struct szcnic_bufs *bufs, u32 slot);		/* the same buffer
 /* ---- queue.c: receive queues, and netdev_queue_mgmt_ops after bnxt's order */
 extern const struct netdev_queue_mgmt_ops szcnic_queue_mgmt_ops;
 u32 szcnic_agg_ring_size(const struct szcnic_port *port);
+u32 szcnic_agg_ring_usual(const struct szcnic_port *port, u32 rx_pending);	/* where none was asked for */
 int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 queue, u32 page_size);
 void szcnic_rxmem_free(struct szcnic_rxmem *mem);	/* of a queue that is stopped, or never started */
 void szcnic_doorbells(struct szcnic_rxq *rxq);

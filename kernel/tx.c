@@ -54,6 +54,9 @@ netdev_tx_t szcnic_start_xmit(struct sk_buff *skb, struct net_device *dev)
 			hw_psp_tx_key_put(psp);
 		dev_core_stats_tx_dropped_inc(dev);
 		dev_kfree_skb_any(skb);
+		/* Those before it may have left the bell to it. */
+		if (!netdev_xmit_more())
+			hw_tx_doorbell(device_queue(txq), txq->prod);
 		return NETDEV_TX_OK;
 	}
 	skb_tx_timestamp(skb);

@@ -4,15 +4,15 @@
 (ynl) read, it is undone to the letter, and what is not ours stays."""
 import ctypes
 import errno
-import functools
-import glob
 import json
 import os
+import re
 import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
 from scene import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
+from kernel_client import ynl, ynl_folder  # pylint: disable=wrong-import-position
 
 CHANNELS = 4
 PORT = 4433
@@ -20,30 +20,6 @@ SZC_E_STATE = -10000
 
 
 # ---------------------------------------------------------------------------------------------- readings of others
-
-def ynl_folder():
-    """The source of the kernel that runs here, where kernel/lab keeps it."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    kept = os.path.join(os.environ.get("SZC_LAB_CACHE") or os.path.join(cache, "szc", "lab"), "source", "*")
-    for folder in [os.environ.get("SZC_LINUX", ""), *sorted(glob.glob(kept), reverse=True)]:
-        if os.path.exists(f"{folder}/tools/net/ynl/pyynl/cli.py"):
-            return folder
-    raise Skipped("the kernel's source, with its netlink client, is not here")
-
-
-@functools.lru_cache(None)
-def ynl_family(name):
-    """The kernel's own client; to read a specification takes it seconds here."""
-    kernel = ynl_folder()
-    sys.path.insert(0, f"{kernel}/tools/net/ynl/pyynl")
-    from lib import YnlFamily  # pylint: disable=import-outside-toplevel,import-error
-    return YnlFamily(f"{kernel}/Documentation/netlink/specs/{name}.yaml", schema="")
-
-
-def ynl(family, question, **attributes):
-    """An answer of the kernel, by the kernel's own client."""
-    return ynl_family(family).do(question, attributes)
-
 
 def rings():
     return ynl("ethtool", "rings-get", header={"dev-name": NEAR.name})
@@ -273,6 +249,35 @@ def case_threshold():
         check(rings()["hds-thresh"] == 100, rings())
     finally:
         ynl("ethtool", "rings-set", **{"header": {"dev-name": NEAR.name}, "hds-thresh": 0})
+
+
+def case_threshold_on_the_wire():
+    """Frames up to the threshold stay whole, longer ones are split: by the payload that the NIC put into either place."""
+    count, threshold, headers = 10, 600, 14 + 20 + 8
+    longest, place = threshold - headers, (NEAR.address(4), PORT)
+
+    def send():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for length in (longest, longest + 1):
+                for _ in range(count):
+                    sender.sendto(bytes(length), place)
+        return 0
+
+    def payload(where):
+        return sum(value for name, value in NEAR.counters().items() if re.fullmatch(rf"rx\d+_{where}", name))
+
+    ynl("ethtool", "rings-set", **{"header": {"dev-name": NEAR.name}, "tcp-data-split": "enabled",
+                                   "hds-thresh": threshold})
+    try:
+        works()
+        before = {where: payload(where) for where in ("whole", "split")}
+        _, status = os.waitpid(traffic.in_child(PEER, send), 0)
+        check(not status, f"the datagrams could not be sent: {status}")
+        wanted = {"whole": count * longest, "split": count * (longest + 1)}
+        wait_until(lambda: {where: payload(where) - before[where] for where in wanted} == wanted,
+                   f"the NIC did not put {wanted} there")
+    finally:
+        ynl("ethtool", "rings-set", **{"header": {"dev-name": NEAR.name}, "tcp-data-split": "unknown", "hds-thresh": 0})
 
 
 def case_what_others_changed():
@@ -579,6 +584,7 @@ def main():
     cases.add("a dry run changes nothing, and foretells what is changed", case_dry_run)
     cases.add("prepare sets, reads back and says; restore undoes to the letter", case_prepare_and_restore)
     cases.add("a threshold that was set comes back", case_threshold)
+    cases.add("up to the threshold frames stay whole", case_threshold_on_the_wire)
     cases.add("what others changed since is left alone", case_what_others_changed)
     cases.add("ntuple filters stay on for rules of others", case_rules_of_others)
     cases.add("what stands in the way is named, and nothing is changed", case_in_the_way)

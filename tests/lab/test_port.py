@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: MIT
 """What a port promises beside receiving without copies: many queues, merging, coalescing, limits on what is queued for
 transmission, counters that never go back; and that it may go at any moment."""
+import fcntl
 import os
+import struct
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
 from pools import page_pools  # pylint: disable=wrong-import-position
 from scene import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
+from kernel_client import ynl_family  # pylint: disable=wrong-import-position
 
+UDMABUF_CREATE = 0x40187542  # linux/udmabuf.h
 OTHER, OTHER_PEER = "szcx", "szcy"
 # Of Microsoft's specification of receive-side scaling.
 TOEPLITZ_KEY = ("6d:5a:56:da:25:5b:0e:c2:41:67:25:3d:43:a3:8f:b0:d0:ca:2b:cb:"
@@ -92,6 +96,28 @@ def long_buffers_are_fewer():
         NEAR.ethtool("-G", "rx", 256)
 
 
+def ring_for_payload():
+    """It goes with the packets' ring and the MTU, until a length is asked for, and again when the usual one is."""
+    def length():
+        return int(NEAR.ethtool("-g").rpartition("RX Jumbo:")[2].split()[0])
+
+    try:
+        for args, expected in ((("rx", 64), 64), (("rx", 256), 256), (("rx-jumbo", 1024), 1024), (("rx", 512), 1024)):
+            NEAR.ethtool("-G", *args)
+            check(length() == expected, f"-G {args}: {length()} buffers, not {expected}")
+        transfer()
+        for wrong in (32, 100, 16384):
+            status, _ = NEAR.try_ethtool("-G", "rx-jumbo", wrong)
+            check(status and length() == 1024, f"-G rx-jumbo {wrong}: {length()}")
+    finally:
+        NEAR.ethtool("-G", "rx", 256, "rx-jumbo", 256)
+    set_mtu(9000)
+    try:
+        check(length() == 1024, f"MTU 9000: {length()} buffers")
+    finally:
+        set_mtu(1500)
+
+
 # ---- coalescing
 
 def interrupts_of(seconds, *setting):
@@ -108,12 +134,36 @@ def coalescing():
         came, packets, seconds = interrupts_of(3, "rx-usecs", 50000, "rx-frames", 0)
         # Two queues may have been hit, and what the peer asks for or answers comes by itself.
         check(packets > 100 and came <= 2 * seconds / 0.05 + 20, f"{came} interrupts, {packets} packets, {seconds} s")
-        came, packets, seconds = interrupts_of(3, "rx-usecs", 50000, "rx-frames", 8)
-        check(came <= packets / 8 + 2 * seconds / 0.05 + 20, f"{came} interrupts, {packets} packets, {seconds} s")
+        for split in (False, True):
+            if split:
+                must(SZC_NIC, "prepare", NEAR.name, "--queue", QUEUE)
+            came, packets, seconds = interrupts_of(3, "rx-usecs", 50000, "rx-frames", 8)
+            check(came <= packets / 8 + 2 * seconds / 0.05 + 20,
+                  f"split: {split}, {came} interrupts, {packets} packets, {seconds} s")
         said = NEAR.ethtool("-c").split()
         check(said[said.index("rx-usecs:") + 1] == "50000" and said[said.index("rx-frames:") + 1] == "8", said)
     finally:
+        must(SZC_NIC, "restore", NEAR.name)
         NEAR.ethtool("-C", "rx-usecs", 0, "rx-frames", 0)
+
+
+def coalescing_of_one_queue():
+    """It keeps a value of its own, and leaves the others theirs."""
+    def usecs():
+        words = must("ethtool", "-Q", NEAR.name, "queue_mask", "0x3", "--show-coalesce").split()
+        return [int(value) for name, value in zip(words, words[1:]) if name == "rx-usecs:"]
+
+    before = usecs()
+    try:
+        must("ethtool", "-Q", NEAR.name, "queue_mask", "0x2", "--coalesce", "rx-usecs", 700)
+        check(before == [0, 0] and usecs() == [0, 700], before, usecs())
+        NEAR.down_up()
+        check(usecs() == [0, 700], "it forgets when the port is opened", usecs())
+        NEAR.ethtool("-C", "rx-usecs", 5)
+        check(usecs() == [5, 5], "what is set for all is not set for it", usecs())
+    finally:
+        NEAR.ethtool("-C", "rx-usecs", 5)
+        NEAR.ethtool("-C", "rx-usecs", 0)
 
 
 # ---- transmit
@@ -231,12 +281,48 @@ def namespace_ends_under_traffic():
     under_traffic("szcgone", end)
 
 
+def dmabuf(size):
+    memory = os.memfd_create("area", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(memory, size)
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    with open("/dev/udmabuf", "rb") as device:
+        return fcntl.ioctl(device, UDMABUF_CREATE, bytearray(struct.pack("IIQQ", memory, 1, 0, size)))
+
+
+def device_memory():
+    """Bound to a queue until the client's socket is closed."""
+    client = ynl_family("netdev")
+    must(SZC_NIC, "prepare", NEAR.name, "--queue", QUEUE)
+    ifindex = int(read_text(f"/sys/class/net/{NEAR.name}/ifindex"))
+    area = dmabuf(4 << 20)
+    client.do("bind-rx", {"ifindex": ifindex, "fd": area, "queues": [{"id": QUEUE, "type": "rx"}]})
+    os.close(area)
+    return client
+
+
 def unloaded_under_traffic():
-    """The last case: the scene is gone with the module."""
+    """The last case: the scene is gone with the module. What device memory was mapped for has to be there when its owner
+    ends, which is later; KASAN sees if it is not."""
+    client = device_memory()
     load = Traffic(traffic.udp, 600)
     must("modprobe", "-r", "szcnic")
     check(not os.path.exists(f"/sys/class/net/{NEAR.name}"), "the port survived its driver")
     os.kill(load.child, signal.SIGKILL)
+    client.sock.close()
+
+
+def provider_leaves_a_closed_port():
+    """... which has no memory to give for it."""
+    server = NicServer("recv")
+    check(NEAR.link("down")[0] == 0, "the port does not close")
+    NEAR.ask("alloc_fail", 1000)
+    try:
+        server.stop()
+        wait_until(lambda: NEAR.asked("alloc_fail").split()[0] != "1000", "nobody asked for memory")
+    finally:
+        NEAR.ask("alloc_fail", 0)
+        NEAR.up()
+    works()
 
 
 def cases():
@@ -244,10 +330,13 @@ def cases():
     chosen.add("hardware GRO merges, in pages and split", merging)
     chosen.add("hardware GRO fills large buffers of an area", merging_into_net_iovs)
     chosen.add("long buffers are fewer", long_buffers_are_fewer)
+    chosen.add("the ring for payload", ring_for_payload)
     chosen.add("interrupts are coalesced", coalescing)
+    chosen.add("interrupts of one queue are coalesced its own way", coalescing_of_one_queue)
     chosen.add("byte queue limits", queue_limits)
     chosen.add("counters never go back", counters_never_go_back)
     chosen.add("128 queues", many_queues)
+    chosen.add("memory is short when a provider leaves a closed port", provider_leaves_a_closed_port)
     chosen.add("removed under traffic", removed_under_traffic)
     chosen.add("its peer's namespace ends under traffic", namespace_ends_under_traffic)
     chosen.add("the module is unloaded under traffic", unloaded_under_traffic)
