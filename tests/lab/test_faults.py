@@ -191,6 +191,23 @@ def replies_late():
     transfer()
 
 
+def restart():
+    error = NEAR.restart(QUEUE)
+    check(error is None, error)
+
+
+def one_reply_late():
+    """Of each command in turn, under traffic."""
+    load = Traffic(traffic.udp, 600)
+    for change, ops in ((restart, RESTARTING), (NEAR.down_up, dict.fromkeys(OPENING + CLOSING))):
+        for op in ops:
+            NEAR.ask("fw_delay", op, 1, 100)
+            change()
+            check(NEAR.asked("fw_delay").split()[1] == "0", f"{change.__name__} does without {op}")
+    load.stop()
+    transfer()
+
+
 def interrupts_are_lost():
     before = NEAR.counters()
     load = Traffic(traffic.udp, 600)
@@ -297,6 +314,7 @@ def cases():
         chosen.add(f"{op} is refused while a queue restarts under traffic", refused_at_restart, op)
     chosen.add("settings that are refused leave the old ones running", settings_stay)
     chosen.add("the firmware takes its time", replies_late)
+    chosen.add("of each command one takes its time", with_a_rule, one_reply_late)
     chosen.add("interrupts are lost", interrupts_are_lost)
     chosen.add("a queue stalls", queue_stalls)
     chosen.add(f"{ROUNDS} rounds of anything at once", anything_at_once)
