@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Page pools, as the kernel tells of them (Documentation/netlink/specs/netdev.yaml, page-pool-get): who still holds
-memory that a NIC's queue was given."""
+memory that a NIC's queue was given. As a program: those of its network namespace, as JSON."""
+import json
 import socket
 import struct
 
@@ -50,3 +51,7 @@ def page_pools():
             pools.append({NAMES.get(kind, kind): int.from_bytes(value, "little")
                           for kind, value in _attributes(answer)})
         return pools
+
+
+if __name__ == "__main__":
+    print(json.dumps(page_pools()))

@@ -14,6 +14,7 @@ leaks.
 All of it is one loop over generators: each lane of traffic and the trouble yield whenever they wait."""
 import collections
 import hashlib
+import json
 import os
 import random
 import sys
@@ -27,7 +28,6 @@ os.environ.setdefault("SZC_TMP", tempfile.mkdtemp(prefix="soak."))
 sys.path.insert(0, os.path.join(SOURCE, "tests", "lab"))
 import port  # pylint: disable=wrong-import-position
 from port import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
-from pools import page_pools  # pylint: disable=wrong-import-position
 from soak_trouble import Trouble  # pylint: disable=wrong-import-position
 import soak_peers as peers  # pylint: disable=wrong-import-position
 
@@ -238,7 +238,8 @@ class Soak:
         for lane in self.lanes:
             check(lane.count["ok"] > lane.count["broken"] + lane.count["refused"],
                   f"{lane.name}: less than half worked", dict(lane.count))
-        nothing_held()
+        for end in (NEAR, FAR):
+            nothing_held(end)
 
 
 def prepare():
@@ -246,19 +247,20 @@ def prepare():
     say(f"{os.uname().release}, {time.strftime('%H:%M:%S')}")
 
 
-def nothing_held():
+def nothing_held(end):
     """No pool but those of an open port's own, and none at all when it is closed."""
-    ifindex = int(read_text(f"/sys/class/net/{NEAR.name}/ifindex"))
+    ifindex = int(must(*end.prefix, "cat", f"/sys/class/net/{end.name}/ifindex"))
 
     def ours():
-        return [pool for pool in page_pools() if pool.get("ifindex") == ifindex]
+        pools = json.loads(must(*end.prefix, sys.executable, os.path.join(SOURCE, "tests", "lab", "pools.py")))
+        return [pool for pool in pools if pool.get("ifindex") == ifindex]
 
     wait_until(lambda: not [pool for pool in ours() if "io_uring" in pool or "detached" in pool],
-               "page pools that are gone from the port still hold memory, or a queue has still its provider", 60)
-    say(f"{len(ours())} page pools, none of them detached or a provider's")
-    check(NEAR.link("down")[0] == 0, "the port does not close")
-    wait_until(lambda: not ours(), "page pools of a closed port still hold memory", 60)
-    NEAR.up()
+               f"{end.name}: page pools that are gone from it still hold memory, or a queue has still its provider", 60)
+    say(f"{end.name}: {len(ours())} page pools, none of them detached or a provider's")
+    check(end.link("down")[0] == 0, f"{end.name} does not close")
+    wait_until(lambda: not ours(), f"{end.name}: page pools of a closed port still hold memory", 60)
+    end.up()
 
 
 def main():

@@ -56,6 +56,7 @@ def clean_end(server):
     summary = server.json()
     check(summary["backend"] == "zcrx", summary)
     check(not summary["bytes_user_copied"], summary)
+    check("still with the application" not in server.err, "views were left over", server.err)
 
 
 class FileSender:

@@ -36,7 +36,8 @@ static void by_the_device_alone(struct queue *queue, const struct written *befor
 	assert_int_equal(sink_stats(queue->rx).elsewhere, 0);
 }
 
-static void one_stream(int family, size_t total, struct szc_rx_options options)
+/* Returns the length of the longest piece that it came in. */
+static size_t one_stream(int family, size_t total, struct szc_rx_options options)
 {
 	struct queue queue;
 	struct sink sink;
@@ -53,6 +54,7 @@ static void one_stream(int family, size_t total, struct szc_rx_options options)
 	sink_send_end(&sender);
 	szc_conn_close(sink.conn);
 	queue_close(&queue);
+	return sink.longest;
 }
 
 static void over_ipv4(void **state)
@@ -76,38 +78,50 @@ static void in_long_packets(void **state)
 }
 
 /* They need memory that lies in pieces as long. */
-static void into_buffers_of(size_t length)
+static size_t into_buffers_of(size_t length, int mtu)
 {
 	struct szc_rx_options options = {
 		.max_connections = 2, .buffer_size = length, .area_size = length << 10, .pages = SZC_PAGES_HUGE};
 	struct queue queue;
+	size_t longest;
 	char why[400];
 
-	/* Twice, as the kernel gives a closed engine's area back a moment later. */
-	queue_huge_pages((unsigned)(options.area_size >> 21) * 2);
+	/* For two engines, and one before them: the kernel gives a closed engine's area back a moment later. */
+	queue_huge_pages((unsigned)(options.area_size >> 21) * 3);
 	queue_prepare(&queue);
 	if (queue_engine(&queue, options, why, sizeof(why)))
 		fail_msg("%s", why);
 	assert_int_equal(queue_buffer_length(&queue), length);
 	assert_null(strstr(szc_rx_describe(queue.rx), "not longer than a page"));
+	assert_non_null(strstr(szc_rx_describe(queue.rx), "mixed completions"));
 	assert_int_equal(szc_rx_close(queue.rx), 0);
 	queue_restore(&queue);
-	queue_mtu(9000);
-	one_stream(AF_INET6, 2 * BYTES, options);
+	queue_mtu(mtu);
+	longest = one_stream(AF_INET6, 2 * BYTES, options);
 	queue_mtu(1500);
 	queue_huge_pages(0);
+	return longest;
 }
 
 static void into_long_buffers(void **state)
 {
 	(void)state;
-	into_buffers_of(32 << 10);
+	into_buffers_of(32 << 10, 9000);
+}
+
+/* Packets that the NIC merged lie one behind the other in a buffer, which a page would not hold. */
+static void merged_into_long_buffers(void **state)
+{
+	(void)state;
+	queue_run("ethtool -K szc0 rx-gro-hw on && ethtool -C szc0 rx-usecs 5000");
+	assert_in_range(into_buffers_of(32 << 10, 1500), 8192, 32 << 10);
+	queue_run("ethtool -C szc0 rx-usecs 0 && ethtool -K szc0 rx-gro-hw off");
 }
 
 static void into_the_longest_buffers(void **state)
 {
 	(void)state;
-	into_buffers_of(64 << 10);
+	into_buffers_of(64 << 10, 9000);
 }
 
 /* More than the NIC takes: pages instead, which is told, and what was counted in buffers is as much memory as before. */
@@ -184,6 +198,7 @@ int main(void)
 		cmocka_unit_test(over_ipv6),
 		cmocka_unit_test(in_long_packets),
 		cmocka_unit_test(into_long_buffers),
+		cmocka_unit_test(merged_into_long_buffers),
 		cmocka_unit_test(into_the_longest_buffers),
 		cmocka_unit_test(into_pages_where_longer_ones_are_refused),
 		cmocka_unit_test(many_at_once),

@@ -105,7 +105,7 @@ int sink_add(struct szc_rx *rx, struct sink *sink, unsigned seed, int receive_bu
 	return peer;
 }
 
-static void check_view(const struct szc_rx *rx, const struct sink *sink, const struct szc_view *view, size_t offset)
+static void check_view(const struct szc_rx *rx, struct sink *sink, const struct szc_view *view, size_t offset)
 {
 	uint8_t *area;
 	size_t size, j;
@@ -117,6 +117,7 @@ static void check_view(const struct szc_rx *rx, const struct sink *sink, const s
 		const uint8_t *bytes = iov[i].iov_base;
 
 		assert_true(sink->anywhere || (bytes >= area && bytes + iov[i].iov_len <= area + size));
+		sink->longest = iov[i].iov_len > sink->longest ? iov[i].iov_len : sink->longest;
 		for (j = 0; j < iov[i].iov_len; j++, offset++)
 			if (bytes[j] != sink_byte(sink->seed, offset))
 				fail_msg("byte %zu of stream %u is wrong", offset, sink->seed);

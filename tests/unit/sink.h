@@ -31,6 +31,7 @@ struct sink {
 	struct szc_conn *conn;
 	unsigned seed;
 	size_t got;
+	size_t longest; /* of the pieces that it came in */
 	bool eof;
 	int error;
 	bool hoard;
