@@ -110,13 +110,23 @@ static int load(struct szc_nic *nic, int fd, const struct stat *status, struct s
 	return error;
 }
 
-static void adopt(struct szc_nic *nic, struct szc_nic_state *state)
+/* The steps of an interface that is gone are of no use. Those of another that is there are not ours to forget. */
+static int adopt(struct szc_nic *nic, struct szc_nic_state *state)
 {
-	if (state->ifindex != nic->ifindex || strcmp(state->ifname, nic->ifname) != 0)
+	char other[IF_NAMESIZE];
+
+	if (state->ifindex != nic->ifindex && state->count && if_indextoname(state->ifindex, other)) {
+		szc_nic_state_free(state);
+		return szc_nic_fail(nic, SZC_E_STATE,
+				    "the state file %s has what was changed of %s: restore that first, or name another file",
+				    nic->state_file, other);
+	}
+	if (state->ifindex != nic->ifindex)
 		szc_nic_state_free(state);
 	state->ifindex = nic->ifindex;
 	memcpy(state->ifname, nic->ifname, sizeof(state->ifname));
 	state->read = true;
+	return 0;
 }
 
 int szc_nic_state_open(struct szc_nic *nic, struct szc_nic_state *state)
@@ -139,10 +149,7 @@ int szc_nic_state_open(struct szc_nic *nic, struct szc_nic_state *state)
 		return szc_nic_fail(nic, -EBUSY, "another process is changing %s: the state file %s stays locked",
 				    nic->ifname, nic->state_file);
 	error = load(nic, state->fd, &status, state);
-	if (error)
-		return error;
-	adopt(nic, state);
-	return 0;
+	return error ? error : adopt(nic, state);
 }
 
 int szc_nic_state_peek(struct szc_nic *nic, struct szc_nic_state *state)
@@ -161,9 +168,7 @@ int szc_nic_state_peek(struct szc_nic *nic, struct szc_nic_state *state)
 			error = load(nic, fd, &status, state);
 		close(fd);
 	}
-	if (!error)
-		adopt(nic, state);
-	return error;
+	return error ? error : adopt(nic, state);
 }
 
 void szc_nic_state_close(struct szc_nic *nic, struct szc_nic_state *state)

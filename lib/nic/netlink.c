@@ -15,6 +15,7 @@
 
 enum {
 	REQUEST_SIZE = 64 * 1024, /* the largest RSS table is a quarter of it */
+	LEAST = 32 * 1024,        /* most that the kernel takes for a dump's buffer */
 	ANSWER_SECONDS = 10,      /* drivers restart their hardware before they answer */
 };
 
@@ -97,7 +98,11 @@ int szc_nic_netlink_verdict(const struct nlmsghdr *message, char *why, size_t si
 	return error;
 }
 
-/* A datagram of any size; *data is the caller's to free. Its length or -errno. */
+/*
+ * A datagram of any size; *data is the caller's to free. Its length or -errno. Never offered less than LEAST: by the
+ * largest buffer that it was ever offered the kernel makes those of a dump, and what does not fit into one (a table of RSS
+ * with a thousand entries) it cannot tell (net/netlink/af_netlink.c, netlink_dump).
+ */
 static ssize_t receive(int fd, void **data)
 {
 	struct sockaddr_nl from = {0};
@@ -110,7 +115,9 @@ static ssize_t receive(int fd, void **data)
 		length = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
 		if (length < 0)
 			break;
-		*data = malloc((size_t)length + 1);
+		if (length < LEAST)
+			length = LEAST;
+		*data = malloc((size_t)length);
 		if (!*data)
 			return -ENOMEM;
 		from_length = sizeof(from);
@@ -122,9 +129,12 @@ static ssize_t receive(int fd, void **data)
 	return length;
 }
 
-/* All messages of a datagram. 1: that was the end; 0: there is more to come; negative: refused. */
+/*
+ * All messages of a datagram. 1: that was the end; 0: there is more to come; negative: refused. What `each` refuses ends
+ * nothing, only its being asked (*refused): a dump that is not read to its end stands in the way of the next one.
+ */
 static int hear(struct szc_nic_netlink *netlink, void *data, ssize_t length, uint32_t seq, szc_nic_netlink_each *each,
-		void *arg)
+		void *arg, int *refused)
 {
 	struct nlmsghdr *message = data;
 	int left = (int)length, error;
@@ -136,9 +146,8 @@ static int hear(struct szc_nic_netlink *netlink, void *data, ssize_t length, uin
 			error = szc_nic_netlink_verdict(message, netlink->why, sizeof(netlink->why));
 			return error < 0 ? error : 1;
 		}
-		error = each && message->nlmsg_type >= NLMSG_MIN_TYPE ? each(message, arg) : 0;
-		if (error)
-			return error;
+		if (each && !*refused && message->nlmsg_type >= NLMSG_MIN_TYPE)
+			*refused = each(message, arg);
 	}
 	return 0;
 }
@@ -147,8 +156,8 @@ int szc_nic_netlink_ask(struct szc_nic_netlink *netlink, struct nl_msg *msg, szc
 {
 	void *data = NULL;
 	ssize_t length;
+	int state, refused = 0;
 	uint32_t seq;
-	int state;
 
 	netlink->why[0] = 0;
 	if (!msg)
@@ -162,12 +171,12 @@ int szc_nic_netlink_ask(struct szc_nic_netlink *netlink, struct nl_msg *msg, szc
 	nlmsg_free(msg);
 	while (!state) {
 		length = receive(nl_socket_get_fd(netlink->sock), &data);
-		state = length < 0 ? (int)length : hear(netlink, data, length, seq, each, arg);
+		state = length < 0 ? (int)length : hear(netlink, data, length, seq, each, arg, &refused);
 		if (data && length > 0)
 			explicit_bzero(data, (size_t)length);
 	}
 	free(data);
-	return state < 0 ? state : 0;
+	return state < 0 ? state : refused;
 }
 
 uint64_t szc_nic_netlink_uint(const struct nlattr *attr)

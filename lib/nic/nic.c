@@ -117,8 +117,11 @@ uint64_t szc_nic_process_start(pid_t pid)
 	if (length <= 0)
 		return 0;
 	text[length] = 0;
-	/* proc(5): the name, in parentheses, can hold anything; the start is the 20th field behind it. */
+	/* proc(5): the name, in parentheses, can hold anything; the start is the 20th field behind it, the state the first.
+	 * One that only waits to be asked for its status holds nothing any more. */
 	field = strrchr(text, ')');
+	if (field && (!strncmp(field, ") Z", 3) || !strncmp(field, ") X", 3)))
+		return 0;
 	for (int i = 0; field && i < 20; i++)
 		field = strchr(field + 1, ' ');
 	if (!field || sscanf(field, "%llu", &start) != 1)

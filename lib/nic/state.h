@@ -47,7 +47,8 @@ struct szc_nic_state {
 
 /*
  * Opens, locks and reads the state of a NIC; waits a few seconds for another process's call to end. Steps of an
- * interface that is gone, of which only the name came back, are dropped. Errors are told by szc_nic_fail().
+ * interface that is gone, of which only the name came back, are dropped; those of one that is there, under whatever name
+ * now, are SZC_E_STATE. Errors are told by szc_nic_fail().
  */
 int szc_nic_state_open(struct szc_nic *nic, struct szc_nic_state *state);
 

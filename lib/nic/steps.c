@@ -293,15 +293,25 @@ static int take_back(struct szc_nic *nic, struct szc_nic_state *state, const str
 	return error;
 }
 
+/* Whoever planned it died before it was done, or after it was undone: what is behind it counts. */
+static bool never_happened(const struct szc_nic *nic, const struct szc_nic_step *step, const char *present)
+{
+	return szc_nic_step_dead(nic, step) && !strcmp(present, step->before) && strcmp(present, step->after) != 0;
+}
+
 static int undo_setting(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_setting *setting,
 			struct szc_nic_step *step)
 {
-	const struct szc_nic_step *last = newest(state, step->kind);
+	struct szc_nic_step *last = newest(state, step->kind);
 	char *present = NULL;
 	int error = setting->read(nic, &present);
 
 	if (error)
 		return szc_nic_refused(nic, error, "cannot read the %s of %s", setting->what, nic->ifname);
+	while (last != step && never_happened(nic, last, present)) {
+		szc_nic_state_remove(state, last);
+		last = newest(state, step->kind);
+	}
 	if (strcmp(present, last->after) != 0) {
 		/* Either it never happened, or was undone and not noted, or somebody changed it since. */
 		if (strcmp(present, last->before) != 0)
@@ -401,6 +411,25 @@ static bool shared(const struct szc_nic_state *state, const struct szc_nic_step 
 	return false;
 }
 
+/* Who died holding the rule holds it once for all others who did. */
+static void forget_dead_rules(const struct szc_nic *nic, struct szc_nic_state *state, const char *record)
+{
+	bool held = false;
+
+	for (size_t i = 0; i < state->count;) {
+		struct szc_nic_step *step = &state->steps[i];
+		bool dead = !strcmp(step->kind, SZC_NIC_RULE_KIND) && !strcmp(step->after, record) &&
+			    szc_nic_step_dead(nic, step);
+
+		if (dead && held) {
+			szc_nic_state_remove(state, step);
+			continue;
+		}
+		held |= dead;
+		i++;
+	}
+}
+
 /* Ours, of another handle: one more step, so that it stays until both are gone. Somebody else's: none. */
 static int take_present(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_filter *there,
 			unsigned queue)
@@ -412,6 +441,7 @@ static int take_present(struct szc_nic *nic, struct szc_nic_state *state, const 
 	if (!record)
 		return no_memory(nic);
 	if (shared(state, NULL, record)) {
+		forget_dead_rules(nic, state, record);
 		step = szc_nic_state_add(nic, state, SZC_NIC_RULE_KIND, queue, "none", record);
 		if (step)
 			step->done = true;
@@ -515,7 +545,11 @@ static int undo_rule(struct szc_nic *nic, struct szc_nic_state *state, struct sz
 		error = look_for(nic, &filter, &slot);
 	if (!error && slot != SZC_NIC_SLOT_ANY && !shared(state, step, step->after)) {
 		filter.spec.location = (uint32_t)slot;
-		if (szc_nic_filter_read(nic, (unsigned)slot, &there) || !szc_nic_filter_same(&there, &filter)) {
+		error = szc_nic_filter_read(nic, (unsigned)slot, &there);
+		/* An empty slot is ENOENT, of some drivers EINVAL; with anything else the rule may be there still. */
+		if (error && error != -ENOENT && error != -EINVAL)
+			return szc_nic_refused(nic, error, "cannot read rule %d of %s", slot, nic->ifname);
+		if (error || !szc_nic_filter_same(&there, &filter)) {
 			error = tell_rule(nic, &filter, false, gone);
 		} else {
 			error = szc_nic_filter_delete(nic, (unsigned)slot);

@@ -178,6 +178,8 @@ int szc_nic_ioctl(struct szc_nic *nic, void *data)
 	default:
 		break;
 	}
+	if (command->cmd == ETHTOOL_GRXCLSRULE && device.absent)
+		return device.absent;
 	if (command->fs.location >= SLOTS || !device.used[command->fs.location])
 		return -ENOENT;
 	if (command->cmd == ETHTOOL_SRXCLSRLDEL)

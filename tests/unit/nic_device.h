@@ -17,6 +17,7 @@ extern struct nic_device {
 	char split[8], ring[16], ntuple[8], rss[64];
 	int refuse; /* the next writes fail with it */
 	bool deaf;  /* writes are taken and do nothing */
+	int absent; /* reading a rule fails with it */
 	int writes;
 	const char *choice; /* where the split is left to it; NULL: it does not tell */
 	bool no_way_back;   /* it takes no "unknown" */

@@ -86,6 +86,37 @@ static void a_rule_that_is_not_ours_stays(void **given)
 	assert_non_null(szc_nic_change(&scene->nic, 0)->note);
 }
 
+static void a_rule_that_cannot_be_read_stays_on_record(void **given)
+{
+	struct scene *scene = *given;
+
+	assert_int_equal(steer(scene, 4433, 1), 3);
+	device.absent = -ENODEV;
+	assert_int_equal(scene_undo_all(scene), -ENODEV);
+	assert_int_equal(scene->state.count, 1);
+	device.absent = 0;
+	assert_int_equal(scene_undo_all(scene), 0);
+	assert_false(device.used[3]);
+	assert_int_equal(scene->state.count, 0);
+}
+
+/* A server that is killed again and again: its rule is there each time it starts, and the record does not fill up. */
+static void the_dead_hold_a_rule_once(void **given)
+{
+	struct scene *scene = *given;
+	uint64_t start = scene->nic.start;
+
+	for (uint64_t i = 0; i < SZC_NIC_STATE_STEPS; i++) {
+		scene->nic.token = i;
+		scene->nic.start = start + 1 + i;
+		assert_int_equal(steer(scene, 4433, 1), 3);
+		assert_true(scene->state.count <= 2);
+	}
+	scene->nic.start = start;
+	assert_int_equal(scene_undo_all(scene), 0);
+	assert_false(device.used[3]);
+}
+
 static void a_rule_of_two_handles_goes_with_the_second(void **given)
 {
 	struct scene *scene = *given;
@@ -168,6 +199,8 @@ int main(void)
 		TEST(rules_come_and_go),
 		TEST(slots_are_named_where_the_driver_wants_them),
 		TEST(a_rule_that_is_not_ours_stays),
+		TEST(a_rule_that_cannot_be_read_stays_on_record),
+		TEST(the_dead_hold_a_rule_once),
 		TEST(a_rule_of_two_handles_goes_with_the_second),
 		TEST(planned_rules_are_found),
 		TEST(filters_stay_on_while_there_are_rules_of_others),

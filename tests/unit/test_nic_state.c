@@ -278,17 +278,31 @@ static void a_file_lives_as_long_as_its_steps(void **given)
 	free(nic.state_file);
 }
 
-static void steps_of_another_interface_are_dropped(void **given)
+static void steps_of_an_interface_that_is_gone_are_dropped(void **given)
 {
 	struct folder *folder = *given;
 	struct szc_nic nic = nic_of(folder->file);
 	struct szc_nic_state state;
 
-	write_file(folder, "szc-nic 1 eth7 6\n" STEP, 0600);
+	write_file(folder, "szc-nic 1 eth7 2147483600\n" STEP, 0600);
 	assert_int_equal(szc_nic_state_open(&nic, &state), 0);
 	assert_int_equal(state.count, 0);
 	szc_nic_state_close(&nic, &state);
 	assert_int_equal(access(folder->file, F_OK), -1);
+	free(nic.state_file);
+}
+
+static void steps_of_a_renamed_interface_are_kept(void **given)
+{
+	struct folder *folder = *given;
+	struct szc_nic nic = nic_of(folder->file);
+	struct szc_nic_state state;
+
+	write_file(folder, "szc-nic 1 eth0 7\n" STEP, 0600);
+	assert_int_equal(szc_nic_state_open(&nic, &state), 0);
+	assert_int_equal(state.count, 1);
+	assert_string_equal(state.ifname, "eth7");
+	szc_nic_state_close(&nic, &state);
 	free(nic.state_file);
 }
 
@@ -306,6 +320,16 @@ static void refused(const struct folder *folder, struct szc_nic *nic, int error,
 	szc_nic_state_close(nic, &state);
 	/* Whoever has to look into it finds it. */
 	assert_int_equal(!access(folder->file, F_OK), there);
+}
+
+static void steps_of_another_interface_are_not_forgotten(void **given)
+{
+	struct folder *folder = *given;
+	struct szc_nic nic = nic_of(folder->file);
+
+	write_file(folder, "szc-nic 1 eth7 1\n" STEP, 0600);
+	refused(folder, &nic, SZC_E_STATE, "what was changed of lo");
+	free(nic.state_file);
 }
 
 static void strange_files_are_not_believed(void **given)
@@ -451,6 +475,9 @@ static void holders_are_told_apart(void **unused)
 	assert_true(szc_nic_step_foreign(&nic, &step));
 	assert_false(szc_nic_step_dead(&nic, &step));
 	kill(child, SIGKILL);
+	/* Though nobody has asked for its status yet. */
+	assert_int_equal(waitid(P_PID, (id_t)child, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+	assert_false(szc_nic_step_foreign(&nic, &step));
 	waitpid(child, NULL, 0);
 	assert_false(szc_nic_step_foreign(&nic, &step));
 	assert_true(szc_nic_step_dead(&nic, &step));
@@ -467,7 +494,9 @@ int main(void)
 		cmocka_unit_test(there_are_limits),
 		cmocka_unit_test(damaged_files_do_no_harm),
 		WITH_FOLDER(a_file_lives_as_long_as_its_steps),
-		WITH_FOLDER(steps_of_another_interface_are_dropped),
+		WITH_FOLDER(steps_of_an_interface_that_is_gone_are_dropped),
+		WITH_FOLDER(steps_of_a_renamed_interface_are_kept),
+		WITH_FOLDER(steps_of_another_interface_are_not_forgotten),
 		WITH_FOLDER(strange_files_are_not_believed),
 		WITH_FOLDER(a_folder_that_cannot_be_made_is_named),
 		WITH_FOLDER(one_at_a_time),

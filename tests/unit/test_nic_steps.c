@@ -281,6 +281,22 @@ static void planned_steps_are_undone_if_they_were_taken(void **given)
 	assert_string_equal(device.split, "unknown");
 }
 
+/* ... and it was a later one: what an earlier one did is undone all the same. */
+static void a_later_step_that_was_not_taken_hides_none(void **given)
+{
+	struct scene *scene = *given;
+	uint64_t start = scene->nic.start;
+
+	assert_int_equal(scene_set(scene, &szc_nic_rss_setting, NULL, 1), 0);
+	assert_string_equal(device.rss, "0,2,2,3,0,3,2,3");
+	scene->nic.start = start + 1;
+	assert_non_null(szc_nic_state_add(&scene->nic, &scene->state, "rss", 2, device.rss, "0,3,3,3,0,3,3,3"));
+	scene->nic.start = start;
+	assert_int_equal(szc_nic_step_undo(&scene->nic, &scene->state, &scene->state.steps[0]), 0);
+	assert_string_equal(device.rss, "default");
+	assert_int_equal(scene->state.count, 0);
+}
+
 static void values_that_cannot_be_are_refused(void **given)
 {
 	struct scene *scene = *given;
@@ -319,6 +335,7 @@ int main(void)
 		TEST(what_the_nic_rounded_is_undone_all_the_same),
 		TEST(what_cannot_be_undone_stays_on_record),
 		TEST(planned_steps_are_undone_if_they_were_taken),
+		TEST(a_later_step_that_was_not_taken_hides_none),
 		TEST(values_that_cannot_be_are_refused),
 	};
 
