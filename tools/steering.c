@@ -8,14 +8,23 @@
 #include <szc/nic.h>
 #include <time.h>
 #include "steering.h"
+#include "stop.h"
 
 /* The kernel gives a closed engine's queue back a moment later. */
-enum { TRIES = 50, NAP_NS = 20000000 };
+enum { PATIENCE_SECONDS = 10, NAP_NS = 20000000 };
 
 /* What the NIC or the kernel refuses is the system's fault, not the network's. */
 static int failed(struct failure *failure, int error, const char *sentence)
 {
 	return failure_set(failure, error == SZC_E_OPTION ? EXIT_USAGE : EXIT_SYSTEM, "%s", sentence);
+}
+
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
 }
 
 int steering_prepare(struct steering *steering, const struct options *options, struct failure *failure)
@@ -29,7 +38,8 @@ int steering_prepare(struct steering *steering, const struct options *options, s
 		.error_size = sizeof(sentence),
 	};
 	struct szc_nic_prepare_options prepare = {.size = sizeof(prepare), .queue = options->queue};
-	int error, tries = TRIES;
+	time_t late;
+	int error;
 
 	*steering = (struct steering){.queue = options->queue};
 	if (!options->ifname)
@@ -39,7 +49,8 @@ int steering_prepare(struct steering *steering, const struct options *options, s
 		steering->nic = NULL;
 		return failed(failure, error, sentence);
 	}
-	while ((error = szc_nic_prepare(steering->nic, &prepare)) == -EBUSY && tries--)
+	late = seconds() + PATIENCE_SECONDS;
+	while ((error = szc_nic_prepare(steering->nic, &prepare)) == -EBUSY && seconds() < late && !stop_signal())
 		nanosleep(&(struct timespec){0, NAP_NS}, NULL);
 	if (!error)
 		return 0;
