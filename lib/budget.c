@@ -76,6 +76,16 @@ size_t szc_budget_total(const struct szc_budget *b)
 	return b->standing + b->reserved + szc_budget_promise(b);
 }
 
+static size_t ceiling_of(const struct szc_budget *b)
+{
+	return b->area_max > b->area_size ? b->area_max : b->area_size;
+}
+
+size_t szc_budget_room(const struct szc_budget *b)
+{
+	return ceiling_of(b) / b->buffer_size;
+}
+
 static int too_small(const struct szc_budget *b, size_t ceiling, unsigned quota, char *why, size_t size)
 {
 	size_t need = b->standing + b->reserved + together(b, quota, QUEUED_MIN);
@@ -145,7 +155,7 @@ static void split(struct szc_budget *b, size_t room, unsigned floor)
 int szc_budget_fill(struct szc_budget *b, char *why, size_t why_size)
 {
 	unsigned floor = szc_rx_min_quota(b->buffer_size);
-	size_t ceiling = b->area_max > b->area_size ? b->area_max : b->area_size, room;
+	size_t ceiling = ceiling_of(b), room;
 	unsigned least = b->quota ? b->quota : floor;
 
 	b->standing = standing(b);

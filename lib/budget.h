@@ -57,4 +57,7 @@ size_t szc_budget_promise(const struct szc_budget *budget);
 /* ... and the NIC and others with them. */
 size_t szc_budget_total(const struct szc_budget *budget);
 
+/* What the area has, or may grow to, in buffers. */
+size_t szc_budget_room(const struct szc_budget *budget);
+
 #endif

@@ -184,12 +184,13 @@ void szc_conn_kill(struct szc_conn *conn, int error)
 
 void szc_conn_close(struct szc_conn *conn)
 {
-	struct szc_rx *rx = conn->rx;
 	struct szc_frag_list unused = {NULL};
+	struct szc_rx *rx;
 	int i;
 
 	if (!conn || !szc_conn_usable(conn, __func__))
 		return;
+	rx = conn->rx;
 	unlist(conn);
 	conn->state = SZC_CONN_CLOSING;
 	conn->stopped = true;

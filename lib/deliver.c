@@ -9,22 +9,29 @@
 
 enum { VIEW_ENTRIES = SZC_VIEW_INLINE * 2 / 3 }; /* a view this long is handed out: one more record may still fit */
 
-/* What has no room is lost to the stream, which so ends in front of it. */
-static void lose(struct szc_conn *conn, struct szc_frag *frag, int error)
+static void discard(struct szc_conn *conn, struct szc_frag *frag)
 {
 	struct szc_frag_list unused = {NULL};
 
 	frag->refs = 1;
 	szc_frag_unref(frag, &unused);
+	szc_rx_recycle(conn->rx, &unused);
+}
+
+/* What has no room is lost to the stream, which so ends in front of it. */
+static void lose(struct szc_conn *conn, struct szc_frag *frag, int error)
+{
 	conn->stopped = true;
 	conn->rx->ops->stop(conn);
 	szc_conn_fin(conn, error);
-	szc_rx_recycle(conn->rx, &unused);
+	discard(conn, frag);
 }
 
 void szc_conn_received(struct szc_conn *conn, struct szc_frag *frag)
 {
-	int error = szc_input_push(&conn->input, frag);
+	/* What was on its way when the receive was stopped belongs to no stream any more. */
+	bool late = conn->stopped;
+	int error = late ? 0 : szc_input_push(&conn->input, frag);
 
 	if (error) {
 		lose(conn, frag, error);
@@ -35,18 +42,18 @@ void szc_conn_received(struct szc_conn *conn, struct szc_frag *frag)
 		conn->trips.bytes_kernel_copied += frag->len;
 	else
 		conn->trips.bytes_zero_copy += frag->len;
-	if (conn->stopped) {
-		/* It was on its way when the receive was stopped. */
-		szc_layer_drop(conn, frag->len);
-		return;
-	}
-	szc_conn_list(conn);
+	if (late)
+		discard(conn, frag);
+	else
+		szc_conn_list(conn);
 }
 
 void szc_conn_fin(struct szc_conn *conn, int recv_error)
 {
 	conn->fin = true;
 	conn->recv_error = recv_error;
+	/* It waits for no buffer any more: nothing else is to come. */
+	szc_conn_park(conn, false);
 	szc_conn_list(conn);
 }
 

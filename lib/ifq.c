@@ -145,6 +145,14 @@ void szc_ifq_flush(struct szc_rx *rx, struct szc_ifq *ifq)
 	}
 }
 
+void szc_ifq_leave(struct szc_rx *rx, struct szc_ifq *ifq)
+{
+	do {
+		ifq->unread = true;
+		szc_ifq_flush(rx, ifq);
+	} while (ifq->reserve && !ifq->unread);
+}
+
 int szc_ifq_ctrl(struct szc_ifq *ifq, struct szc_zcrx_ctrl *ctrl)
 {
 	int done;

@@ -93,6 +93,9 @@ void szc_ifq_hold_nothing(struct szc_ifq *ifq);
 /* Lets the kernel read the ring until nothing is in it and nothing waits for it, or it refuses. */
 void szc_ifq_flush(struct szc_rx *rx, struct szc_ifq *ifq);
 
+/* An importer goes, its ring will not: whatever waits for room in it is given back first, be it full of others' buffers. */
+void szc_ifq_leave(struct szc_rx *rx, struct szc_ifq *ifq);
+
 /* enum szc_zcrx_ctrl_op, with ctrl->zcrx_id filled in here. 0 or a negative errno. */
 int szc_ifq_ctrl(struct szc_ifq *ifq, struct szc_zcrx_ctrl *ctrl);
 

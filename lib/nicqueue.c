@@ -125,18 +125,29 @@ static unsigned promise(const struct szc_budget *b)
 	return (unsigned)szc_budget_promise(b);
 }
 
+/* Other engines may have come first since the budget was made: as long as there is room for all it stands. */
+static int take_part(struct szc_rx *rx, struct szc_rq *rq)
+{
+	struct szc_budget *b = &rx->budget;
+	unsigned reserved = atomic_load(&rq->promised);
+
+	do {
+		b->reserved = reserved;
+		if (szc_budget_total(b) > szc_budget_room(b))
+			return szc_rx_fail(rx, SZC_E_BACKEND,
+					   "another engine took its part of the area at the same time: try again");
+	} while (!atomic_compare_exchange_weak(&rq->promised, &reserved, reserved + promise(b)));
+	return 0;
+}
+
 static int open_shared(struct szc_rx *rx, struct zcrx_state *state)
 {
 	struct szc_rq *rq = first_state(rx)->ifq.rq;
-	unsigned before = atomic_fetch_add(&rq->promised, promise(&rx->budget));
-	int error = 0;
+	int error = take_part(rx, rq);
 
-	/* Another engine may have come first since that was looked at. */
-	if (before > rx->budget.reserved)
-		error = szc_rx_fail(rx, SZC_E_BACKEND,
-				    "another engine took its part of the area at the same time: try again");
-	if (!error)
-		error = szc_registration_import(rx, &state->ifq, rq);
+	if (error)
+		return error;
+	error = szc_registration_import(rx, &state->ifq, rq);
 	if (error)
 		atomic_fetch_sub(&rq->promised, promise(&rx->budget));
 	else
@@ -231,6 +242,8 @@ static void zcrx_close(struct szc_rx *rx)
 	struct zcrx_state *state = rx->backend_state;
 	struct szc_rq *shared = state && state->ifq.imported ? state->ifq.rq : NULL;
 
+	if (shared)
+		szc_ifq_leave(rx, &state->ifq);
 	szc_zcrx_close(rx);
 	if (!shared)
 		return;

@@ -219,8 +219,11 @@ static int open_best(struct szc_rx *rx)
 		error = try_backend(rx, best_first[i]);
 		if (!error)
 			szc_options_describe(rx, why);
-		/* What does not fit on a NIC queue may fit without. */
-		if (zcrx && error == SZC_E_OPTION)
+		/* What is steered to that queue cannot be read by anything else. */
+		if (error && zcrx && rx->given.share && rx->given.share->ops == &szc_backend_zcrx)
+			return error;
+		/* What does not fit on a NIC's queue may fit without, and memory that cannot be mapped may not be needed. */
+		if (zcrx && error)
 			error = SZC_E_BACKEND;
 		len = strlen(why);
 		snprintf(why + len, sizeof(why) - len, "%s: %s\n", best_first[i]->name, rx->error_text);

@@ -99,14 +99,17 @@ struct szc_rx_options {
 	 * Engines of several threads on one queue. The first one is opened with `shareable`, which costs a
 	 * descriptor that a child of a fork() inherits; and as long as that child has it, the queue stays bound. The
 	 * others name the first by `share`, from their own threads; queue and area stay its. It must be open while they
-	 * are, and be turned: only it learns that the area ran dry. Its area must be given large enough for all.
+	 * are, and be turned: only it learns that the area ran dry. Its area must be given large enough for all. What is
+	 * steered to the queue nothing else can read: where the first runs on one SZC_BACKEND_AUTO is no other backend
+	 * for those that share it.
 	 */
 	bool shareable;
 	struct szc_rx *share;
 
 	/*
 	 * The area is this dma-buf, all of it (it stays the caller's). Views can be read, not written; TLS needs to
-	 * write, and cannot be attached. The kernel cannot copy into it: a packet whose payload was not split off, or came
+	 * write, and cannot be attached. Where the exporter is not coherent with the processor's caches, who reads brackets
+	 * that by DMA_BUF_IOCTL_SYNC. The kernel cannot copy into it: a packet whose payload was not split off, or came
 	 * through another queue, ends its connection. Where SZC_BACKEND_AUTO falls back, the area is ordinary memory.
 	 */
 	int dmabuf_fd; /* 0: none */
@@ -137,7 +140,9 @@ SZC_API int szc_rx_open(struct szc_rx **rx, const struct szc_rx_options *options
 
 /*
  * Closes the engine with every connection and listener on it. With views out it does nothing and returns
- * SZC_E_VIEWS_OUT, with engines that share its queue SZC_E_STATE; szc_rx_last_error() says how many. 0 otherwise.
+ * SZC_E_VIEWS_OUT, with engines that share its queue SZC_E_STATE; szc_rx_last_error() says how many. 0 otherwise; but
+ * -ENOMEM or another errno where the kernel cannot end what is under way: connections and listeners are closed then, the
+ * engine is not, and may be closed again.
  */
 SZC_API int szc_rx_close(struct szc_rx *rx);
 

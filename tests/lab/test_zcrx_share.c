@@ -114,6 +114,62 @@ static void threads_share_at_once(void **state)
 	queue_close(&first);
 }
 
+enum { AT_ONCE = 4 };
+
+struct opener {
+	pthread_t thread;
+	pthread_barrier_t *begin;
+	struct szc_rx *first;
+	int opened, closed;
+	char why[400];
+};
+
+static void *open_and_close(void *arg)
+{
+	struct opener *opener = arg;
+	struct szc_rx_options options = {.backend = SZC_BACKEND_ZCRX,
+					 .max_connections = 1,
+					 .share = opener->first,
+					 .error = opener->why,
+					 .error_size = sizeof(opener->why)};
+	struct szc_rx *rx;
+
+	pthread_barrier_wait(opener->begin);
+	opener->opened = szc_rx_open(&rx, &options);
+	opener->closed = opener->opened ? 0 : szc_rx_close(rx);
+	return NULL;
+}
+
+/* Where there is room for all nobody stands in another's way. */
+static void threads_open_at_once(void **state)
+{
+	struct szc_rx_options options = first_options;
+	struct opener openers[AT_ONCE];
+	pthread_barrier_t begin;
+	struct queue first;
+	int i, round;
+
+	(void)state;
+	options.area_size = 64 << 20;
+	queue_open(&first, AF_INET, options);
+	assert_int_equal(pthread_barrier_init(&begin, NULL, AT_ONCE), 0);
+	for (round = 0; round < 10; round++) {
+		for (i = 0; i < AT_ONCE; i++) {
+			openers[i] = (struct opener){.begin = &begin, .first = first.rx};
+			assert_int_equal(pthread_create(&openers[i].thread, NULL, open_and_close, &openers[i]), 0);
+		}
+		for (i = 0; i < AT_ONCE; i++) {
+			pthread_join(openers[i].thread, NULL);
+			if (openers[i].opened)
+				fail_msg("%s", openers[i].why);
+			assert_int_equal(openers[i].closed, 0);
+		}
+	}
+	pthread_barrier_destroy(&begin);
+	transfer(&first, 3);
+	queue_close(&first);
+}
+
 static void an_area_too_small_for_another_is_told(void **state)
 {
 	struct szc_rx_options options = first_options;
@@ -140,6 +196,7 @@ int main(void)
 		cmocka_unit_test(two_engines_take_turns),
 		cmocka_unit_test(another_thread_needs_no_turn_of_ours),
 		cmocka_unit_test(threads_share_at_once),
+		cmocka_unit_test(threads_open_at_once),
 		cmocka_unit_test(an_area_too_small_for_another_is_told),
 	};
 

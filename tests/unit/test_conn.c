@@ -119,6 +119,7 @@ static void what_waits_already_is_received(void **state)
 	shutdown(fds[1], SHUT_WR);
 	assert_int_equal(szc_rx_adopt(rx, fds[0], &conn), 0);
 	assert_int_equal(szc_conn_fd(conn), fds[0]);
+	szc_conn_close(NULL);
 	fixture_expect(rx, SZC_EV_READY);
 	assert_ptr_equal(read_until(rx, SZC_EV_EOF, 10000).conn, conn);
 	close(fds[1]);

@@ -2,6 +2,7 @@
 /* Places in areas, as the kernel names them, and which buffers are given back first. */
 #include "fixture.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,24 @@ struct ring {
 	struct szc_frag frags[FRAGS];
 	uint32_t head, tail;
 };
+
+/* Whose ring the kernel reads when it is asked to. */
+static struct ring *flushed;
+
+int __wrap_szc_uring_register(struct szc_uring *uring, unsigned opcode, void *arg, unsigned nr);
+int __wrap_szc_uring_register(struct szc_uring *uring, unsigned opcode, void *arg, unsigned nr)
+{
+	const struct szc_zcrx_ctrl *ctrl = arg;
+
+	(void)uring;
+	(void)nr;
+	assert_int_equal(opcode, SZC_IORING_REGISTER_ZCRX_CTRL);
+	assert_int_equal(ctrl->op, SZC_ZCRX_CTRL_FLUSH_RQ);
+	if (!flushed)
+		return -EINVAL;
+	flushed->head = flushed->tail;
+	return 0;
+}
 
 static void make_ring(struct ring *ring, uint32_t level)
 {
@@ -221,6 +240,28 @@ static void what_finds_the_ring_full_waits(void **state)
 	assert_int_equal(ring.rx.refill.reserved, 0);
 }
 
+/* The ring is full of others' buffers, and stays theirs: what an importer that goes has left is given back all the same. */
+static void who_leaves_keeps_nothing(void **state)
+{
+	static struct ring ring;
+
+	(void)state;
+	make_ring(&ring, ENTRIES);
+	give_back(&ring, 0, FRAGS);
+	assert_int_equal(ring.rx.refill.reserved, FRAGS - ENTRIES);
+	ring.ifq.unread = false;
+	flushed = &ring;
+	szc_ifq_leave(&ring.rx, &ring.ifq);
+	assert_int_equal(ring.rx.refill.reserved, 0);
+	assert_int_equal(ring.ifq.put, FRAGS);
+	/* A kernel that cannot. */
+	make_ring(&ring, ENTRIES);
+	give_back(&ring, 0, FRAGS);
+	flushed = NULL;
+	szc_ifq_leave(&ring.rx, &ring.ifq);
+	assert_int_equal(ring.rx.refill.reserved, FRAGS - ENTRIES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +269,7 @@ int main(void)
 		cmocka_unit_test(the_newest_is_filled_next),         cmocka_unit_test(a_ring_used_up_is_filled_higher),
 		cmocka_unit_test(the_reserve_has_a_limit),           cmocka_unit_test(a_shortage_ends_the_reserve),
 		cmocka_unit_test(nobody_withholds_what_others_need), cmocka_unit_test(what_finds_the_ring_full_waits),
+		cmocka_unit_test(who_leaves_keeps_nothing),
 	};
 
 	return cmocka_run_group_tests_name("ifq", tests, NULL, NULL);
