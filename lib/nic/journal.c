@@ -117,9 +117,10 @@ static int adopt(struct szc_nic *nic, struct szc_nic_state *state)
 
 	if (state->ifindex != nic->ifindex && state->count && if_indextoname(state->ifindex, other)) {
 		szc_nic_state_free(state);
-		return szc_nic_fail(nic, SZC_E_STATE,
-				    "the state file %s has what was changed of %s: restore that first, or name another file",
-				    nic->state_file, other);
+		return szc_nic_fail(
+			nic, SZC_E_STATE,
+			"the state file %s has what was changed of %s: restore that first, or name another file",
+			nic->state_file, other);
 	}
 	if (state->ifindex != nic->ifindex)
 		szc_nic_state_free(state);

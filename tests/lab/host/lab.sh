@@ -143,7 +143,10 @@ a_shell()
 	wait "$pid"
 	status=$?
 	exec 8>&-
-	[ "$status" -eq 7 ] && grep -q '42 on /dev/.* of 7\.' "$out" || { echo "status $status"; tail -n 20 "$out"; return 1; }
+	grep -q '42 on /dev/.* of 7\.' "$out" && [ "$status" -eq 7 ] && return
+	echo "status $status"
+	tail -n 20 "$out"
+	return 1
 }
 check "a shell on this terminal" a_shell
 
