@@ -98,7 +98,8 @@ SZC_API const struct szc_nic_change *szc_nic_change(const struct szc_nic *nic, s
  * Undoes what this handle did, the latest first. What is no longer as we set it is left alone and told by a change
  * with a note. 0, or the first error: the steps that could not be undone stay on record, the others are undone. Neither a
  * split nor an RSS table that spares the queue can be undone while the queue is registered: close the ring first. The kernel
- * ends the registration a moment after that, or after its process was killed, for which this waits up to a second.
+ * ends the registration a moment after that, or after its process was killed, for which this waits up to a second. While
+ * the interface is down the kernel does not tell who has a queue: who closed no ring sets it up first.
  */
 SZC_API int szc_nic_restore(struct szc_nic *nic);
 

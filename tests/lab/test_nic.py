@@ -4,10 +4,12 @@
 (ynl) read, it is undone to the letter, and what is not ours stays."""
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import re
 import socket
+import struct
 import sys
 
 sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
@@ -17,6 +19,7 @@ from kernel_client import ynl, ynl_folder  # pylint: disable=wrong-import-positi
 CHANNELS = 4
 PORT = 4433
 SZC_E_STATE = -10000
+SIOCOUTQ = 0x5411  # linux/sockios.h
 
 
 # ---------------------------------------------------------------------------------------------- readings of others
@@ -252,15 +255,18 @@ def case_threshold():
 
 
 def case_threshold_on_the_wire():
-    """Frames up to the threshold stay whole, longer ones are split: by the payload that the NIC put into either place."""
-    count, threshold, headers = 10, 600, 14 + 20 + 8
-    longest, place = threshold - headers, (NEAR.address(4), PORT)
+    """Segments up to the threshold stay whole, longer ones are split: by the payload that the NIC put into either place."""
+    count, threshold, headers = 10, 600, 14 + 20 + 32  # TCP with timestamps
+    longest = threshold - headers
 
     def send():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        with socket.create_connection(place, 20) as sender:
+            sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for length in (longest, longest + 1):
                 for _ in range(count):
-                    sender.sendto(bytes(length), place)
+                    sender.sendall(bytes(length))
+                    # The next one is a segment of its own.
+                    wait_until(lambda: not struct.unpack("i", fcntl.ioctl(sender, SIOCOUTQ, bytes(4)))[0], "no answer")
         return 0
 
     def payload(where):
@@ -271,8 +277,10 @@ def case_threshold_on_the_wire():
     try:
         works()
         before = {where: payload(where) for where in ("whole", "split")}
-        _, status = os.waitpid(traffic.in_child(PEER, send), 0)
-        check(not status, f"the datagrams could not be sent: {status}")
+        with socket.create_server((NEAR.address(4), 0)) as server:
+            place = server.getsockname()
+            _, status = os.waitpid(traffic.in_child(PEER, send), 0)
+        check(not status, f"it could not be sent: {status}")
         wanted = {"whole": count * longest, "split": count * (longest + 1)}
         wait_until(lambda: {where: payload(where) - before[where] for where in wanted} == wanted,
                    f"the NIC did not put {wanted} there")

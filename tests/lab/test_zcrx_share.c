@@ -127,7 +127,8 @@ struct opener {
 static void *open_and_close(void *arg)
 {
 	struct opener *opener = arg;
-	struct szc_rx_options options = {.backend = SZC_BACKEND_ZCRX,
+	struct szc_rx_options options = {.size = sizeof(options),
+					 .backend = SZC_BACKEND_ZCRX,
 					 .max_connections = 1,
 					 .share = opener->first,
 					 .error = opener->why,
