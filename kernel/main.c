@@ -31,7 +31,7 @@ void szcnic_parent_stays(void)
 
 /*
  * Neither net_devmem_bind_dmabuf() nor dma_buf_attach() holds the device that a dma-buf is mapped for, and no callback
- * tells when it was unmapped. So where there was one the device's memory, a kilobyte or two, is given up with the module.
+ * tells when it was unmapped. So where there was one the device's memory, a kilobyte or two, is given up for good.
  */
 static void platform_end(void)
 {
