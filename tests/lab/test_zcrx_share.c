@@ -159,8 +159,9 @@ static void threads_open_at_once(void **state)
 			openers[i] = (struct opener){.begin = &begin, .first = first.rx};
 			assert_int_equal(pthread_create(&openers[i].thread, NULL, open_and_close, &openers[i]), 0);
 		}
-		for (i = 0; i < AT_ONCE; i++) {
+		for (i = 0; i < AT_ONCE; i++)
 			pthread_join(openers[i].thread, NULL);
+		for (i = 0; i < AT_ONCE; i++) {
 			if (openers[i].opened)
 				fail_msg("%s", openers[i].why);
 			assert_int_equal(openers[i].closed, 0);
