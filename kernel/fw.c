@@ -233,45 +233,36 @@ static int do_vnic_free(struct hw_port *port, struct fw_cmd *cmd)
 	return 0;
 }
 
+static const u16 *table_of(const struct hw_vnic *vnic)
+{
+	return vnic->rss ? vnic->indir : NULL;
+}
+
 static int do_vnic_cfg(struct hw_port *port, struct fw_cmd *cmd)
 {
 	struct hw_vnic *vnic = living_vnic(port, cmd->vnic);
-	u16 before;
 	int err;
 
 	if (!vnic)
 		return -EINVAL;
-	before = vnic->default_ring;
-	vnic->default_ring = cmd->cfg.ring;
-	err = judged(port, fw_judge_vnic(port, vnic, vnic->mru), cmd, cmd->queue);
-	if (err)
-		vnic->default_ring = before;
+	err = judged(port, fw_judge_vnic(port, vnic->mru, cmd->cfg.ring, table_of(vnic)), cmd, cmd->queue);
+	if (!err)
+		vnic->default_ring = cmd->cfg.ring;
 	return err;
 }
 
-/*
- * The table is judged as it would be; a VNIC is too large for the stack, and
- * the old table is needed if it is refused.
- */
 static int do_vnic_rss(struct hw_port *port, struct fw_cmd *cmd)
 {
 	struct hw_vnic *vnic = living_vnic(port, cmd->vnic);
-	u16 before[HW_INDIR_SIZE];
-	bool rss;
 	int err;
 
 	if (!vnic)
 		return -EINVAL;
-	memcpy(before, vnic->indir, sizeof(before));
-	rss = vnic->rss;
-	memcpy(vnic->indir, cmd->rss->rings, sizeof(vnic->indir));
-	vnic->rss = true;
-	err = judged(port, fw_judge_vnic(port, vnic, vnic->mru), cmd, cmd->queue);
-	if (err) {
-		memcpy(vnic->indir, before, sizeof(before));
-		vnic->rss = rss;
+	err = judged(port, fw_judge_vnic(port, vnic->mru, vnic->default_ring, cmd->rss->rings), cmd, cmd->queue);
+	if (err)
 		return err;
-	}
+	vnic->rss = true;
+	memcpy(vnic->indir, cmd->rss->rings, sizeof(vnic->indir));
 	memcpy(vnic->key, cmd->rss->key, sizeof(vnic->key));
 	vnic->hash_types = cmd->rss->hash_types;
 	vnic->symmetric = cmd->rss->symmetric;
@@ -297,7 +288,7 @@ static int do_vnic_update(struct hw_port *port, struct fw_cmd *cmd)
 
 	if (!vnic)
 		return -EINVAL;
-	err = judged(port, fw_judge_vnic(port, vnic, cmd->mru), cmd, cmd->queue);
+	err = judged(port, fw_judge_vnic(port, cmd->mru, vnic->default_ring, table_of(vnic)), cmd, cmd->queue);
 	if (!err)
 		vnic->mru = cmd->mru;
 	return err;

@@ -131,18 +131,16 @@ enum fw_rule fw_judge_agg_alloc(struct hw_port *port, u16 queue, u16 rx_ring, u3
 	return state->agg_size && state->agg_size != size ? FW_RULE_GEOMETRY : FW_RULES;
 }
 
-enum fw_rule fw_judge_vnic(struct hw_port *port, const struct hw_vnic *vnic, u32 mru)
+enum fw_rule fw_judge_vnic(struct hw_port *port, u32 mru, u16 default_ring, const u16 *indir)
 {
 	int i;
 
 	if (!mru)
 		return FW_RULES;
-	if (!rx_ring_lives(port, vnic->default_ring))
+	if (!rx_ring_lives(port, default_ring))
 		return FW_RULE_MRU_DEAD_RING;
-	if (!vnic->rss)
-		return FW_RULES;
-	for (i = 0; i < HW_INDIR_SIZE; i++)
-		if (!rx_ring_lives(port, vnic->indir[i]))
+	for (i = 0; indir && i < HW_INDIR_SIZE; i++)
+		if (!rx_ring_lives(port, indir[i]))
 			return FW_RULE_MRU_DEAD_RING;
 	return FW_RULES;
 }

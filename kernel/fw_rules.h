@@ -35,8 +35,8 @@ struct fw {
 enum fw_rule fw_judge_ring_free(struct hw_port *port, u16 ring);
 enum fw_rule fw_judge_rx_alloc(struct hw_port *port, u16 queue, u32 size);
 enum fw_rule fw_judge_agg_alloc(struct hw_port *port, u16 queue, u16 rx_ring, u32 size);
-/* The VNIC as it would be with `mru`. */
-enum fw_rule fw_judge_vnic(struct hw_port *port, const struct hw_vnic *vnic, u32 mru);
+/* A VNIC as it would be. `indir` has HW_INDIR_SIZE rings; NULL: it does not spread. */
+enum fw_rule fw_judge_vnic(struct hw_port *port, u32 mru, u16 default_ring, const u16 *indir);
 enum fw_rule fw_judge_napi_dead(struct hw_port *port, u16 queue);
 enum fw_rule fw_judge_buffers_freed(struct hw_port *port, u16 queue, u16 ring);
 

@@ -34,7 +34,7 @@
 
 #include "szcnic_uapi.h"
 
-#define HW_INDIR_SIZE	512	/* four entries a queue, for the sake of balance */
+#define HW_INDIR_SIZE	1024	/* eight entries a queue; as with large NICs, more than 4 KiB of netlink */
 #define HW_KEY_SIZE	40
 #define HW_VNICS	(1 + 32 + SZCNIC_QUEUES_MAX)	/* the default one, RSS contexts, one for rules to each queue */
 #define HW_FILTERS	512
