@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: MIT
 # A device's DMA mask shows only on a machine with memory beyond 4 GiB, so this takes a guest of its own, and szcnic is
 # loaded twice in it.
+#
+#     mask.sh [LAB-OPTION...]        --debug: on that kernel
 # shellcheck source=tests/tap.bash
 . "${SZC_SOURCE:?}/tests/tap.bash"
 cd "$SZC_SOURCE" || exit 1
 
 readonly memory=6144 # MiB
 readonly program=$SZC_BUILD/tests/trap_mask
+readonly options=("$@")
 
 cat >"$SZC_TMP/guest" <<GUEST
 kernel/lab/scene down && modprobe szcnic dma_bits=32 && kernel/lab/scene up || exit
@@ -20,7 +23,7 @@ GUEST
 
 in_guest()
 {
-	kernel/lab/lab run -m "$memory" --scene -- sh "$SZC_TMP/guest" </dev/null
+	kernel/lab/lab "${options[@]}" run -m "$memory" --scene -- sh "$SZC_TMP/guest" </dev/null
 }
 
 # came WHAT: the program said so.
