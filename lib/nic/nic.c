@@ -103,6 +103,7 @@ const struct szc_nic_change *szc_nic_change(const struct szc_nic *nic, size_t in
 uint64_t szc_nic_process_start(pid_t pid)
 {
 	unsigned long long start = 0;
+	bool ended = false;
 	char path[48], text[1024];
 	const char *field;
 	ssize_t length;
@@ -117,13 +118,17 @@ uint64_t szc_nic_process_start(pid_t pid)
 	if (length <= 0)
 		return 0;
 	text[length] = 0;
-	/* proc(5): the name, in parentheses, can hold anything; the start is the 20th field behind it, the state the first.
-	 * One that only waits to be asked for its status holds nothing any more. */
+	/* proc(5): the name, in parentheses, can hold anything; behind it the state is the first field, the number of threads
+	 * the 18th, the start the 20th. */
 	field = strrchr(text, ')');
-	if (field && (!strncmp(field, ") Z", 3) || !strncmp(field, ") X", 3)))
-		return 0;
-	for (int i = 0; field && i < 20; i++)
+	for (int i = 1; field && i <= 20; i++) {
 		field = strchr(field + 1, ' ');
+		if (field && i == 1)
+			ended = field[1] == 'Z' || field[1] == 'X';
+		/* Who only waits to be asked for his status holds nothing. One whose first thread ended goes on by the others. */
+		if (field && i == 18 && ended && atoi(field + 1) <= 1)
+			return 0;
+	}
 	if (!field || sscanf(field, "%llu", &start) != 1)
 		return 0;
 	return start;
