@@ -209,8 +209,8 @@ class Run:
         return self.end and [self.received["out"], self.received["err"]] == self.end[1:]
 
     def wait_for_log(self):
-        """The console may lag behind the ports."""
-        deadline = time.monotonic() + 5
+        """The console may lag behind the ports. A log that is not all there is judged as one that is not."""
+        deadline = time.monotonic() + LOG_LIMIT
         while END_OF_LOG not in cache.read(self.log_file, "") and time.monotonic() < deadline:
             time.sleep(0.02)
 
@@ -233,6 +233,12 @@ class Run:
             return LAB_FAILED
         if self.failed:
             cache.say(self.failed)
+            return LAB_FAILED
+        if not self.complete():
+            cache.say(f"the guest ended before all output of the command was here; its log: {self.log_file}")
+            return LAB_FAILED
+        if END_OF_LOG not in cache.read(self.log_file, ""):
+            cache.say(f"the end of the kernel's log did not come within {LOG_LIMIT} s: {self.log_file}")
             return LAB_FAILED
         return self.end[0]
 

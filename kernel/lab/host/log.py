@@ -12,7 +12,7 @@ BAD = re.compile("|".join((
     r"page_pool_release_retry\(\) stalled", r"unregister_netdevice: waiting", r"ref_tracker: ", r"refcount_t: ",
     r"DMA-API: ", r"ODEBUG: ", r"sleeping function called", r"scheduling while atomic",
     r"list_(?:add|del) corruption", r"NETDEV WATCHDOG", r"Bad page state", r"page dumped because", r"Bad rss-counter",
-    r"Out of memory: ",
+    r"Out of memory: ", r"hw csum failure", r"szcnic: DMA to ", r"printk messages dropped",
 )))
 BENIGN = re.compile("|".join((
     r"\b0\.0+\] kmemleak: .* disabled",  # by the command line; later it is by a fault

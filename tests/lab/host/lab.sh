@@ -89,7 +89,7 @@ check "a guest that is switched off is no success" run 98 -- bash -c 'echo o >/p
 check "memory and processors" run 0 -m 512 -c 1 -- bash -c \
 	'[ "$(nproc)" = 1 ] && [ "$(sed -n "s/MemTotal: *\([0-9]*\) kB/\1/p" /proc/meminfo)" -lt 524288 ]'
 
-# Five seconds in the guest, less what a line may take to come here.
+# Eight seconds in the guest, less what a line may take to come here.
 time_passes()
 {
 	local line begin=0 passed=0
@@ -98,8 +98,8 @@ time_passes()
 		begin) begin=${EPOCHREALTIME/[.,]/} ;;
 		end) passed=$((begin ? ${EPOCHREALTIME/[.,]/} - begin : 0)) ;;
 		esac
-	done < <("$lab" run -- bash -c 'echo begin; sleep 5; echo end' 2>"$err" </dev/null)
-	[ "$passed" -gt 4000000 ]
+	done < <("$lab" run -- bash -c 'echo begin; sleep 8; echo end' 2>"$err" </dev/null)
+	[ "$passed" -gt 5000000 ]
 }
 check "time does not pass faster than here" time_passes
 

@@ -32,6 +32,7 @@ quiet()
 look()
 {
 	local file dkms_sources dkms_tree
+	check "there are sources" test -s "$SZC_TMP/files"
 	while read -r file; do
 		check "checkpatch $file" perl "$source/scripts/checkpatch.pl" --no-tree --strict --quiet --terse \
 			--no-summary --max-line-length=120 --ignore "$ignored" --file "$file"

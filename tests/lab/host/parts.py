@@ -43,6 +43,9 @@ list_add corruption. prev->next should be next
 BUG: scheduling while atomic: x/77/0x2
 general protection fault, probably for non-canonical address 0xdead: 0000
 NETDEV WATCHDOG: CPU: 0: transmit queue 1 timed out 5120 ms
+szc0: hw csum failure
+szcnic: DMA to 0x1000, 64 bytes: no memory there, nothing was written
+** 17 printk messages dropped **
 BUG: lab: the scene could not be taken down""".split("\n")
 GOOD = """\
 Command line: console=ttyS0 panic=-1 oops=panic

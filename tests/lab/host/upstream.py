@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(SOURCE, "tests", "upstream"))
 
 import run  # noqa: E402
 
+SETS = ("quick", "must", "all", "out")
 PROGRAMS = re.compile(r"^TEST_PROGS(?:_EXTENDED)? *[:+]?= *((?:.*\\\n)*.*)", re.M)
 
 
@@ -45,6 +46,7 @@ def main():
             fnmatch.fnmatchcase(name, pattern) for pattern in listed)],
         "none is listed that is not there": [pattern for pattern in listed if not fnmatch.filter(found, pattern)
                                              and not is_folder(folder, pattern)],
+        "each is in a set that there is": [f"{chosen} {test}" for chosen, test, _ in run.listed() if chosen not in SETS],
         "none is listed twice": sorted({name for name in listed if listed.count(name) > 1}),
         "kernel/README.md has a row for each": [name for name in listed if name not in rows],
     }
