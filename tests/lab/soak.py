@@ -73,7 +73,7 @@ class Lane:
             self.count["servers"] += 1
             return True
         code = server.wait()
-        check(code and server.err.strip(), f"{self.name}: the server ended with {code} and says nothing")
+        check(code > 0 and server.err.strip(), f"{self.name}: the server ended with {code} and says nothing")
         self.soak.excuse(f"{self.name}: no server: {server.err.strip().splitlines()[-1]}", server.began)
         self.count["refused"] += 1
         return False
@@ -238,6 +238,8 @@ class Soak:
         for lane in self.lanes:
             check(lane.count["ok"] > lane.count["broken"] + lane.count["refused"],
                   f"{lane.name}: less than half worked", dict(lane.count))
+            if lane.count["ok"] < ENOUGH:
+                say(f"{lane.name}: few transfers to judge by: {lane.count['ok']}")
         for end in (NEAR, FAR):
             nothing_held(end)
 

@@ -12,6 +12,7 @@ RESTARTING = ("VNIC_UPDATE", "RING_FREE", "RX_ALLOC", "AGG_ALLOC", "VNIC_RSS", "
 IMPAIRMENTS = ("loss", "reorder", "duplicate", "corrupt")
 LEAST_FREE_KIB = 300 << 10  # memory that pressure leaves alone
 AFTERMATH = 60  # seconds for which what happened can still break something
+TRUCE_EVERY, TRUCE = 600, 60  # seconds
 
 
 def sleep(seconds):
@@ -31,6 +32,7 @@ class Trouble:
         self.random = random.Random(soak.seed)
         self.count = collections.Counter()
         self.last = 0.0
+        self.truce_at = time.monotonic() + TRUCE_EVERY
         self.kinds = {self.restarts: 8, self.down: 3, self.rings: 2, self.channels_change: 2, self.mtu: 2, self.wire: 5,
                       self.calm: 2, self.pressure: 2, self.allocations: 4, self.refusal: 3, self.delay: 2,
                       self.interrupts: 3, self.stall: 3, self.merging: 2}
@@ -43,6 +45,8 @@ class Trouble:
 
     def run(self):
         while not self.soak.over():
+            if time.monotonic() > self.truce_at:
+                yield from self.truce()
             (kind,) = self.random.choices(list(self.kinds), self.kinds.values())
             self.count[kind.__name__] += 1
             self.last = time.monotonic()
@@ -51,6 +55,13 @@ class Trouble:
             yield from self.nurse()
             yield from sleep(self.random.choice((0, 0.2, 1, 3)))
         self.quiet()
+
+    def truce(self):
+        """Nothing happens for so long that what is begun towards the end has no reason to break."""
+        self.count["truce"] += 1
+        self.quiet()
+        yield from sleep(AFTERMATH + TRUCE)
+        self.truce_at = time.monotonic() + TRUCE_EVERY
 
     def nurse(self):
         """A port that closed by itself is opened, by somebody who has read the log."""
