@@ -3,6 +3,7 @@
 and the wire between them. Every figure about zero copy is the NIC's own (ethtool -S): what it put into net_iovs, pages
 and linear heads."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests", "lab"))
@@ -20,16 +21,27 @@ def moved(before, after, name):
 
 
 class Wire:
-    """The wire towards us, impaired while the block lasts: Wire(loss="1%", delay="1ms")."""
+    """The wire towards us, impaired while the block lasts: Wire(loss="1%", delay="1ms"). Chances that came up nowhere,
+    though they had to, are a failure: what got through was not put to the test."""
+    COUNTED = {"loss": "wire_lost", "reorder": "wire_reordered", "duplicate": "wire_duplicated",
+               "corrupt": "wire_corrupted"}
 
     def __init__(self, **impairments):
         self.impairments = impairments
+        self.chances = {self.COUNTED[name]: float(value.rstrip("%")) / 100 for name, value in impairments.items()
+                        if name in self.COUNTED}
+        self.before = {}
 
     def __enter__(self):
+        self.before = FAR.counters() if self.chances else {}
         self.set(self.impairments)
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.set({name: "0" for name in self.impairments})
+        after = FAR.counters() if self.chances and not kind else {}
+        frames = sum(moved(self.before, after, name) for name in after if re.fullmatch(r"tx\d+_hw_packets", name))
+        for name, chance in self.chances.items() if after else ():
+            check(chance * frames < 30 or moved(self.before, after, name), f"{name} did not move in {frames} frames")
 
     @staticmethod
     def set(values):

@@ -46,18 +46,22 @@ class Rotations:
     before, until it is closed."""
 
     def __init__(self, apart):
-        self.apart, self.count, self.over = apart, 0, threading.Event()
+        self.apart, self.count, self.over, self.error = apart, 0, threading.Event(), None
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
     def run(self):
-        while not self.over.wait(self.apart if self.count else 0):
-            psp((NEAR, FAR)[self.count % 2], "--rotate")
-            self.count += 1
+        try:
+            while not self.over.wait(self.apart if self.count else 0):
+                psp((NEAR, FAR)[self.count % 2], "--rotate")
+                self.count += 1
+        except Exception as error:  # pylint: disable=broad-except
+            self.error = error
 
     def close(self):
         self.over.set()
         self.thread.join()
+        check(not self.error, f"a key could not be rotated: {self.error!r}")
 
 
 def over_psp(size, mtu, buffer_kib, connections, impairments, family=4, apart=None):

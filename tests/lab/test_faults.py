@@ -103,12 +103,16 @@ def reconfigure_without_memory():
         sizes.reverse()
         return NEAR.try_ethtool("-G", "rx", sizes[0])
 
-    without_memory(other, NEAR.up, 10 if FULL else 80)
+    failed, _ = without_memory(other, NEAR.up, 10 if FULL else 80)
+    check(failed, "the rings changed without memory")
+    failed = 0
     for skip in range(0, 400, 5 if FULL else 57):
         NEAR.ask("alloc_fail", 1000000, skip)
-        other()
+        status, _ = other()
+        failed += status != 0
         NEAR.ask("alloc_fail", 0)
         NEAR.down_up()
+    check(failed, "the rings changed without memory, and without the old ones")
     load.stop()
     works()
     NEAR.ethtool("-G", "rx", 256, "tx", 256)

@@ -42,7 +42,7 @@ def merged(family):
 
 
 def merging():
-    """In pages, and where payload is split from headers; what is forwarded or received is the same bytes."""
+    """In pages, and where payload is split from headers; what is received is the same bytes."""
     NEAR.ethtool("-K", "rx-gro-hw", "on")
     NEAR.ethtool("-C", "rx-usecs", 5000)
     try:
@@ -133,12 +133,15 @@ def coalescing():
     try:
         came, packets, seconds = interrupts_of(3, "rx-usecs", 50000, "rx-frames", 0)
         # Two queues may have been hit, and what the peer asks for or answers comes by itself.
-        check(packets > 100 and came <= 2 * seconds / 0.05 + 20, f"{came} interrupts, {packets} packets, {seconds} s")
+        check(packets > 100 and 0 < came <= 2 * seconds / 0.05 + 20, f"{came} interrupts, {packets} packets, {seconds} s")
         for split in (False, True):
             if split:
                 must(SZC_NIC, "prepare", NEAR.name, "--queue", QUEUE)
             came, packets, seconds = interrupts_of(3, "rx-usecs", 50000, "rx-frames", 8)
-            check(came <= packets / 8 + 2 * seconds / 0.05 + 20,
+            by_time = 2 * seconds / 0.05 + 20
+            check(came <= packets / 8 + by_time, f"split: {split}, {came} interrupts, {packets} packets, {seconds} s")
+            # Where packets are many enough to tell: it does not wait for the time alone.
+            check(packets < 16 * by_time or came > by_time,
                   f"split: {split}, {came} interrupts, {packets} packets, {seconds} s")
         said = NEAR.ethtool("-c").split()
         check(said[said.index("rx-usecs:") + 1] == "50000" and said[said.index("rx-frames:") + 1] == "8", said)
@@ -263,7 +266,8 @@ def under_traffic(netns, end):
     wait_until(Pair.gone, "the pair is still there", 60)
     for process in (sender, server):
         process.child.kill()
-        process.wait()
+        code = process.wait()
+        check(code > 0 or code == -signal.SIGKILL, f"it ended with {code}", *process.tail())
     works()
 
 

@@ -87,7 +87,8 @@ static void shreds_of_a_record_are_packed(void **state)
  * checked again when they are released. */
 static void packing_leaves_neighbours_alone(void **state)
 {
-	struct szc_rx_options options = {.max_connections = 2, .quota_buffers = 512};
+	enum { HOARDED = 2 * QUOTA };
+	struct szc_rx_options options = {.max_connections = 2, .quota_buffers = 3 * QUOTA};
 	struct queue queue;
 	struct sink sinks[2];
 	struct sink_sender senders[2];
@@ -97,12 +98,13 @@ static void packing_leaves_neighbours_alone(void **state)
 	queue.segment = SEGMENT;
 	sink_send(&senders[0], queue_connect(&queue, &sinks[0], 2), 2, RECORD * RECORDS, SHRED);
 	assert_int_equal(szc_layer_attach(sinks[0].conn, &records, NULL), 0);
-	sink_send(&senders[1], queue_connect(&queue, &sinks[1], 3), 3, 400 * SHRED, SHRED);
+	sink_send(&senders[1], queue_connect(&queue, &sinks[1], 3), 3, HOARDED * SHRED, SHRED);
 	sinks[0].anywhere = true;
 	sinks[1].hoard = true;
 	sink_until_over(queue.rx, sinks, 2);
 	assert_int_equal(sinks[0].got, RECORD * RECORDS);
-	assert_int_equal(sinks[1].got, 400 * SHRED);
+	assert_int_equal(sinks[1].got, HOARDED * SHRED);
+	assert_true(sink_stats(queue.rx).compactions >= 1);
 	sink_release(queue.rx, &sinks[1]);
 	sink_send_end(&senders[0]);
 	sink_send_end(&senders[1]);
