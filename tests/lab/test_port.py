@@ -38,7 +38,9 @@ def merged(family):
     before, whole = total("gro_wire_packets"), total("gro_packets")
     transfer(4, 2, family)
     packets, merged_ones = total("gro_wire_packets") - before, total("gro_packets") - whole
-    check(merged_ones and packets > 2 * merged_ones, f"IPv{family}: {packets} packets were merged into {merged_ones}")
+    # A sender as slow as the debug kernel sends two at once, and says that no more come (PSH).
+    least = 2 * merged_ones + (not DEBUG_KERNEL)
+    check(merged_ones and packets >= least, f"IPv{family}: {packets} packets were merged into {merged_ones}")
 
 
 def merging():
@@ -180,7 +182,8 @@ def queue_limits():
         return [int(word) for word in must(*FAR.prefix, "sh", "-c", script).split()]
 
     with Wire(rate="2mbit"):
-        load = Traffic(traffic.tcp, 1, 2)
+        # A look takes the debug kernel seconds.
+        load = Traffic(traffic.tcp, 4 if DEBUG_KERNEL else 1, 2)
         wait_until(lambda: any(inflight()) or not load.running(), "nothing was ever counted as queued", 60)
         check(load.running(), "the transfer was over before anything was seen")
         load.finish()
