@@ -27,6 +27,7 @@ KERNEL_OPTIONS = "console=ttyS0 panic=-1 oops=panic tsc=reliable fb_tunnels=none
 # QEMU's translator does its work again for code at another address: a third of all that emulated tests cost.
 TRANSLATED_OPTIONS = "norandmaps"
 BOOT_LIMIT = 600  # the debug kernel on a machine with much else to do
+LOG_LIMIT = 60  # ... for the end of the kernel's log, once all output is here
 
 
 def age(path):
