@@ -100,11 +100,13 @@ const struct szc_nic_change *szc_nic_change(const struct szc_nic *nic, size_t in
 
 /* ------------------------------------------------------------------------------------------------ handle */
 
+#define SKIP_4 " %*s %*s %*s %*s"
+
 uint64_t szc_nic_process_start(pid_t pid)
 {
-	unsigned long long start = 0;
-	bool ended = false;
-	char path[48], text[1024];
+	unsigned long long start;
+	char path[48], text[1024], status;
+	int threads;
 	const char *field;
 	ssize_t length;
 	int fd;
@@ -118,20 +120,13 @@ uint64_t szc_nic_process_start(pid_t pid)
 	if (length <= 0)
 		return 0;
 	text[length] = 0;
-	/* proc(5): the name, in parentheses, can hold anything; behind it the state is the first field, the number of threads
-	 * the 18th, the start the 20th. */
+	/* proc(5): the name, in parentheses, can hold anything. Behind it are the state, and 16 fields on the number of threads
+	 * and, but one, the start. */
 	field = strrchr(text, ')');
-	for (int i = 1; field && i <= 20; i++) {
-		field = strchr(field + 1, ' ');
-		if (field && i == 1)
-			ended = field[1] == 'Z' || field[1] == 'X';
-		/* Who only waits to be asked for his status holds nothing. One whose first thread ended goes on by the others. */
-		if (field && i == 18 && ended && atoi(field + 1) <= 1)
-			return 0;
-	}
-	if (!field || sscanf(field, "%llu", &start) != 1)
+	if (!field || sscanf(field, ") %c" SKIP_4 SKIP_4 SKIP_4 SKIP_4 " %d %*s %llu", &status, &threads, &start) != 3)
 		return 0;
-	return start;
+	/* Who only waits to be asked for his status holds nothing. One whose first thread ended goes on by the others. */
+	return (status == 'Z' || status == 'X') && threads <= 1 ? 0 : start;
 }
 
 /* Interfaces of one name live in several namespaces, which the inode of the namespace tells apart. */

@@ -66,16 +66,21 @@ bool szc_nic_step_firms(struct szc_nic_state *state, const struct szc_nic_settin
 	return setting->natural && !strcmp(present, value) && !newest(state, setting->kind);
 }
 
-/* Processes that prepare a queue and end, as szc-nic does, hold it once for all of them. */
-static void forget_dead_holds(const struct szc_nic *nic, struct szc_nic_state *state, const char *kind, unsigned queue)
+/*
+ * Processes that prepare a queue and end, as szc-nic does, hold it once for all of them, and so does who is killed again
+ * and again its rule (NULL: a setting is held).
+ */
+static void forget_dead_holds(const struct szc_nic *nic, struct szc_nic_state *state, const char *kind, unsigned queue,
+			      const char *rule)
 {
 	bool held = false;
 
 	for (size_t i = 0; i < state->count;) {
 		struct szc_nic_step *step = &state->steps[i];
-		bool dead = !strcmp(step->kind, kind) && step->queue == queue && szc_nic_step_dead(nic, step);
+		bool dead = !strcmp(step->kind, kind) && step->queue == queue &&
+			    (!rule || !strcmp(step->after, rule)) && szc_nic_step_dead(nic, step);
 
-		if (dead && held && !strcmp(step->before, step->after)) {
+		if (dead && held && (rule || !strcmp(step->before, step->after))) {
 			szc_nic_state_remove(state, step);
 			continue;
 		}
@@ -96,7 +101,7 @@ static int hold(struct szc_nic *nic, struct szc_nic_state *state, const struct s
 			return 0;
 	if (!newest(state, setting->kind))
 		return 0;
-	forget_dead_holds(nic, state, setting->kind, queue);
+	forget_dead_holds(nic, state, setting->kind, queue, NULL);
 	step = szc_nic_state_add(nic, state, setting->kind, queue, value, value);
 	if (!step)
 		return full(nic);
@@ -411,25 +416,6 @@ static bool shared(const struct szc_nic_state *state, const struct szc_nic_step 
 	return false;
 }
 
-/* Who died holding the rule holds it once for all others who did. */
-static void forget_dead_rules(const struct szc_nic *nic, struct szc_nic_state *state, const char *record)
-{
-	bool held = false;
-
-	for (size_t i = 0; i < state->count;) {
-		struct szc_nic_step *step = &state->steps[i];
-		bool dead = !strcmp(step->kind, SZC_NIC_RULE_KIND) && !strcmp(step->after, record) &&
-			    szc_nic_step_dead(nic, step);
-
-		if (dead && held) {
-			szc_nic_state_remove(state, step);
-			continue;
-		}
-		held |= dead;
-		i++;
-	}
-}
-
 /* Ours, of another handle: one more step, so that it stays until both are gone. Somebody else's: none. */
 static int take_present(struct szc_nic *nic, struct szc_nic_state *state, const struct szc_nic_filter *there,
 			unsigned queue)
@@ -441,7 +427,7 @@ static int take_present(struct szc_nic *nic, struct szc_nic_state *state, const 
 	if (!record)
 		return no_memory(nic);
 	if (shared(state, NULL, record)) {
-		forget_dead_rules(nic, state, record);
+		forget_dead_holds(nic, state, SZC_NIC_RULE_KIND, queue, record);
 		step = szc_nic_state_add(nic, state, SZC_NIC_RULE_KIND, queue, "none", record);
 		if (step)
 			step->done = true;

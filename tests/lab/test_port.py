@@ -167,6 +167,7 @@ def coalescing_of_one_queue():
         NEAR.ethtool("-C", "rx-usecs", 5)
         check(usecs() == [5, 5], "what is set for all is not set for it", usecs())
     finally:
+        # What all of them have already is not set again, whatever the one has.
         NEAR.ethtool("-C", "rx-usecs", 5)
         NEAR.ethtool("-C", "rx-usecs", 0)
 

@@ -278,14 +278,21 @@ static void a_file_lives_as_long_as_its_steps(void **given)
 	free(nic.state_file);
 }
 
+static struct szc_nic_state read_as(const struct folder *folder, struct szc_nic *nic, const char *text)
+{
+	struct szc_nic_state state;
+
+	write_file(folder, text, 0600);
+	assert_int_equal(szc_nic_state_open(nic, &state), 0);
+	return state;
+}
+
 static void steps_of_an_interface_that_is_gone_are_dropped(void **given)
 {
 	struct folder *folder = *given;
 	struct szc_nic nic = nic_of(folder->file);
-	struct szc_nic_state state;
+	struct szc_nic_state state = read_as(folder, &nic, "szc-nic 1 eth7 2147483600\n" STEP);
 
-	write_file(folder, "szc-nic 1 eth7 2147483600\n" STEP, 0600);
-	assert_int_equal(szc_nic_state_open(&nic, &state), 0);
 	assert_int_equal(state.count, 0);
 	szc_nic_state_close(&nic, &state);
 	assert_int_equal(access(folder->file, F_OK), -1);
@@ -296,10 +303,8 @@ static void steps_of_a_renamed_interface_are_kept(void **given)
 {
 	struct folder *folder = *given;
 	struct szc_nic nic = nic_of(folder->file);
-	struct szc_nic_state state;
+	struct szc_nic_state state = read_as(folder, &nic, "szc-nic 1 eth0 7\n" STEP);
 
-	write_file(folder, "szc-nic 1 eth0 7\n" STEP, 0600);
-	assert_int_equal(szc_nic_state_open(&nic, &state), 0);
 	assert_int_equal(state.count, 1);
 	assert_string_equal(state.ifname, "eth7");
 	szc_nic_state_close(&nic, &state);

@@ -5,7 +5,8 @@
 . "${SZC_SOURCE:?}/tests/lint/common.bash"
 
 # What checkpatch says of a patch, and not of a module that lives outside: Kconfig help, MAINTAINERS, versions. compat.h is
-# the place for versions, and compares constants. Messages and op names stay greppable, so that a string may be longer than a line.
+# the place for versions, and compares constants. Messages and op names stay greppable, so that a string may be longer than
+# a line.
 readonly ignored=LINUX_VERSION_CODE,FILE_PATH_CHANGES,SPLIT_STRING,CONSTANT_COMPARISON
 
 source=$(kernel/lab/lab path source) && build=$(kernel/lab/lab path build) || exit

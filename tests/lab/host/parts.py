@@ -302,7 +302,8 @@ def test_clock():
           alone, rates)
 
 
-for test in (test_log, test_mirror, test_choice, test_source, test_given_source, test_programs, test_accelerator, test_build, test_configuration, test_lock, test_clock):
+for test in (test_log, test_mirror, test_choice, test_source, test_given_source, test_programs, test_accelerator, test_build,
+             test_configuration, test_lock, test_clock):
     test()
 print(f"1..{count}")
 sys.exit(bool(failures))
