@@ -19,7 +19,10 @@
 #define LINE_MAX	64
 #define OP_ANY		FW_OPS
 
-static_assert(MUTATE_NO_KICK == FW_RULES + 1);	/* those before it have the names of the rules that they break */
+/* Those before them have the names of the rules that they break. */
+static const char *const more_mutations[] = { "geometry-agg", "napi-unacked", "free-unacked", "no-kick" };
+static_assert(MUTATE_GEOMETRY_AGG == FW_RULES + 1);
+static_assert(MUTATIONS == MUTATE_GEOMETRY_AGG + ARRAY_SIZE(more_mutations));
 
 static struct dentry *folder;
 static DEFINE_IDA(numbers);
@@ -211,8 +214,8 @@ DEFINE_SHOW_STORE_ATTRIBUTE(fw_delay);
 
 static const char *mutation_name(u32 mutation)
 {
-	if (mutation == MUTATE_NO_KICK)
-		return "no-kick";
+	if (mutation >= MUTATE_GEOMETRY_AGG)
+		return more_mutations[mutation - MUTATE_GEOMETRY_AGG];
 	return mutation == MUTATE_NONE ? "none" : fw_rule_name(mutation - 1);
 }
 

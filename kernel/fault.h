@@ -14,7 +14,7 @@
 struct szcnic_port;
 struct hw_port;
 
-/* Ways for the driver to be wrong, each against the rule of the same name in fw.h. */
+/* Ways for the driver to be wrong, the first ones each against the rule of the same name in fw.h. */
 enum szcnic_mutation {
 	MUTATE_NONE,
 	MUTATE_FREE_REACHABLE,	/* does not set MRU 0 before freeing rings */
@@ -23,9 +23,14 @@ enum szcnic_mutation {
 	MUTATE_AGG_FIRST,	/* allocates AGG before RX */
 	MUTATE_NAPI_DEAD,	/* disables NAPI before RING_FREE */
 	MUTATE_EARLY_FREE,	/* frees buffers without having waited for the acknowledgment */
-	MUTATE_GEOMETRY,	/* restarts with half the ring */
+	MUTATE_GEOMETRY,	/* restarts with half the rings: RX is the first to be refused */
 	MUTATE_DOUBLE_STOP,	/* frees a ring twice */
-	MUTATE_NO_KICK,		/* does not schedule NAPI once it is enabled: no rule's, and the queue falls silent */
+	/* The same rules, broken another way. */
+	MUTATE_GEOMETRY_AGG,	/* ... with half the AGG ring alone */
+	MUTATE_NAPI_UNACKED,	/* takes RING_FREE's reply for the acknowledgment, and ends NAPI */
+	MUTATE_FREE_UNACKED,	/* ... and frees the buffers */
+	/* No rule's. */
+	MUTATE_NO_KICK,		/* does not schedule NAPI once it is enabled: the queue falls silent */
 	MUTATIONS,
 };
 

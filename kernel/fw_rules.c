@@ -95,10 +95,10 @@ static struct hw_rxq *queue_of(struct hw_port *port, u16 ring)
 	return NULL;
 }
 
-/* The driver has read past the completion. */
-static bool acknowledged(const struct hw_rxq *rxq, const struct fw_freed *freed)
+/* The driver has not read past the completion yet. */
+static bool awaited(const struct hw_rxq *rxq, const struct fw_freed *freed)
 {
-	return (s32)(READ_ONCE(rxq->cp.cons) - freed->at) > 0;
+	return freed->ring != HW_RING_NONE && (s32)(READ_ONCE(rxq->cp.cons) - freed->at) <= 0;
 }
 
 /* ---- judgements */
@@ -152,11 +152,7 @@ enum fw_rule fw_judge_napi_dead(struct hw_port *port, u16 queue)
 
 	if (rxq->rx.id != HW_RING_NONE || rxq->agg.id != HW_RING_NONE)
 		return FW_RULE_NAPI_DEAD;
-	if (state->rx_freed.ring != HW_RING_NONE && !acknowledged(rxq, &state->rx_freed))
-		return FW_RULE_NAPI_DEAD;
-	if (state->agg_freed.ring != HW_RING_NONE && !acknowledged(rxq, &state->agg_freed))
-		return FW_RULE_NAPI_DEAD;
-	return FW_RULES;
+	return awaited(rxq, &state->rx_freed) || awaited(rxq, &state->agg_freed) ? FW_RULE_NAPI_DEAD : FW_RULES;
 }
 
 enum fw_rule fw_judge_buffers_freed(struct hw_port *port, u16 queue, u16 ring)
@@ -168,9 +164,9 @@ enum fw_rule fw_judge_buffers_freed(struct hw_port *port, u16 queue, u16 ring)
 		return FW_RULES;
 	if (rxq->rx.id == ring || rxq->agg.id == ring)
 		return FW_RULE_EARLY_FREE;
-	if (state->rx_freed.ring == ring && !acknowledged(rxq, &state->rx_freed))
+	if (state->rx_freed.ring == ring && awaited(rxq, &state->rx_freed))
 		return FW_RULE_EARLY_FREE;
-	if (state->agg_freed.ring == ring && !acknowledged(rxq, &state->agg_freed))
+	if (state->agg_freed.ring == ring && awaited(rxq, &state->agg_freed))
 		return FW_RULE_EARLY_FREE;
 	return FW_RULES;
 }

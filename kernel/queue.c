@@ -81,6 +81,11 @@ static void look_for_device_memory(const struct szcnic_bufs *bufs)
 		szcnic_parent_stays();
 }
 
+static bool halves_agg(const struct szcnic_port *port)
+{
+	return szcnic_mutated(port, MUTATE_GEOMETRY) || szcnic_mutated(port, MUTATE_GEOMETRY_AGG);
+}
+
 /* A provider may have fewer buffers than the ring has places, or none yet: the ring is then filled as they come. */
 int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 queue, u32 page_size)
 {
@@ -89,10 +94,10 @@ int szcnic_rxmem_alloc(struct szcnic_port *port, struct szcnic_rxmem *mem, u16 q
 	u32 order = get_order(page_size);
 	int err;
 
-	if (port->open && szcnic_mutated(port, MUTATE_GEOMETRY)) {
+	if (port->open && szcnic_mutated(port, MUTATE_GEOMETRY))
 		rx_size /= 2;
+	if (port->open && halves_agg(port))
 		agg_size /= 2;
-	}
 	*mem = (struct szcnic_rxmem){ .queue = queue };
 	err = ring_memory(port, &mem->rx, queue, rx_size, rx_size, get_order(szcnic_mru(port)), 0);
 	if (err)
@@ -224,6 +229,17 @@ static int ring_free(struct szcnic_rxq *rxq, u16 ring, struct completion *freed)
 	return fw_command(&rxq->port->hw, &cmd);
 }
 
+/* As if a command that succeeded were all that there is to wait for. */
+static void mutate_unacknowledged(struct szcnic_rxq *rxq)
+{
+	struct szcnic_port *port = rxq->port;
+
+	if (szcnic_mutated(port, MUTATE_NAPI_UNACKED))
+		fw_note_napi(&port->hw, rxq->index, false);
+	if (szcnic_mutated(port, MUTATE_FREE_UNACKED))
+		fw_note_buffers_freed(&port->hw, rxq->index, rxq->mem.agg_ring);
+}
+
 /* rxq->draining is set, and NAPI has seen it: it rings no bell of a ring that is going. */
 static int rings_free(struct szcnic_rxq *rxq)
 {
@@ -240,8 +256,10 @@ static int rings_free(struct szcnic_rxq *rxq)
 	}
 	if (mem->agg_live) {
 		err = ring_free(rxq, mem->agg_ring, &rxq->agg_freed);
-		if (!err)
+		if (!err) {
+			mutate_unacknowledged(rxq);
 			err = await_freed(rxq, &rxq->agg_freed);
+		}
 		if (err)
 			return err;
 		mem->agg_live = false;
@@ -379,7 +397,7 @@ static int queue_start(struct net_device *dev, struct netdev_queue_config *qcfg,
 		return 0;
 	}
 	rxq->mem = *mem;
-	if (!same_geometry(rxq, mem) && !szcnic_mutated(port, MUTATE_GEOMETRY))
+	if (!same_geometry(rxq, mem) && !halves_agg(port))
 		return restart_failed(rxq, mem, "a start with other ring sizes", -EINVAL);
 	err = szcnic_rxq_start(rxq);
 	if (err)

@@ -12,6 +12,8 @@ QUEUE = 1
 RULES = ("free-reachable", "mru-dead-ring", "doorbell-dead", "agg-first", "napi-dead", "early-free", "geometry",
          "double-stop")
 COMMANDS = ("free-reachable", "mru-dead-ring", "agg-first", "geometry", "double-stop")  # these rules are about
+# Mutations that break a rule another way than the one of its name.
+OTHER_WAYS = {"geometry-agg": "geometry", "napi-unacked": "napi-dead", "free-unacked": "early-free"}
 
 
 def keeps_the_rules():
@@ -25,14 +27,18 @@ def keeps_the_rules():
     check(NEAR.violations() == before, before, NEAR.violations())
 
 
-def bites(rule):
+def bites(rule, mutation=None):
     log = Log()
     before = NEAR.table("violations")
-    NEAR.ask("mutate", rule)
-    check(NEAR.asked("mutate").strip() == rule, NEAR.asked("mutate"))
+    mutation = mutation or rule
+    NEAR.ask("mutate", mutation)
+    check(NEAR.asked("mutate").strip() == mutation, NEAR.asked("mutate"))
+    # So that what tells of a freed ring is not read at once: the queue is looked after again some milliseconds later.
+    NEAR.ask("lose_irq", QUEUE, 100)
     try:
         error = NEAR.restart(QUEUE)
     finally:
+        NEAR.ask("lose_irq", QUEUE, 0)
         NEAR.ask("mutate", "none")
     broken = NEAR.table("violations")
     check(broken[rule] > before[rule], f"rule {rule} was not broken; the restart said: {error}", before, broken)
@@ -47,6 +53,27 @@ def bites(rule):
     check(error is None, f"afterwards the queue does not restart: {error}")
     works()
     check(NEAR.table("violations") == broken, "rules were broken without a mutation", broken, NEAR.violations())
+
+
+def bites_where_a_rule_leads(rule):
+    """What reaches the queue is not a table, but a VNIC of its own."""
+    NEAR.ethtool("-X", "equal", 1)
+    number = NEAR.ethtool("-N", "flow-type", "tcp4", "dst-port", 7, "action", QUEUE).split()[-1]
+    try:
+        bites(rule)
+    finally:
+        NEAR.ethtool("-N", "delete", number)
+        NEAR.ethtool("-X", "default")
+
+
+def bites_where_a_context_leads(rule):
+    NEAR.ethtool("-X", "equal", 1)
+    context = NEAR.ethtool("-X", "context", "new", "start", QUEUE, "equal", 1).split()[-1]
+    try:
+        bites(rule)
+    finally:
+        NEAR.ethtool("-X", "context", context, "delete")
+        NEAR.ethtool("-X", "default")
 
 
 def unknown_names():
@@ -64,6 +91,11 @@ def cases():
     chosen.add("a driver that keeps the rules is not refused", keeps_the_rules)
     for rule in RULES:
         chosen.add(f"rule {rule} is enforced", bites, rule)
+    for mutation, rule in OTHER_WAYS.items():
+        chosen.add(f"rule {rule} is enforced against {mutation}", bites, rule, mutation)
+    for rule in ("free-reachable", "mru-dead-ring"):
+        chosen.add(f"rule {rule} is enforced where a rule leads to the queue", bites_where_a_rule_leads, rule)
+        chosen.add(f"rule {rule} is enforced where a context leads to the queue", bites_where_a_context_leads, rule)
     chosen.add("no other mutation is accepted", unknown_names)
     return chosen
 
