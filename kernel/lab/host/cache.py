@@ -59,14 +59,15 @@ def write(path, text):
 
 @contextlib.contextmanager
 def lock(path, what):
-    """One at a time; a second one waits, and says so."""
+    """One at a time; a second one waits, and says so. Yields the file: it is locked until the last process that was given it
+    ends."""
     with open(f"{path}.lock", "a", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say(f"waiting for another lab that is at {what}")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file
 
 
 def need_space(path, mebibytes, what):

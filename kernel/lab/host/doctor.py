@@ -6,6 +6,7 @@ import subprocess
 
 import host.accelerator as accelerator
 import host.cache as cache
+import host.guest as guest
 from host.kernel import Kernel, need_tools
 from host.module import Module
 import host.source as source
@@ -41,17 +42,13 @@ def kernels(found):
             yield "  its module", state + module.path if os.path.exists(module.path) else "not built yet"
 
 
-def need_boot_tools():
-    cache.need_programs("qemu-system-x86_64", "setpriv", "busybox", "cpio", "perl")
-
-
 def tell(options):
     found = None
     rows = [("repository", cache.REPOSITORY),
             ("cache", f"{cache.root()}: {size(cache.root())} MiB used, "
                       f"{shutil.disk_usage(cache.folder()).free // cache.MIB} MiB free"),
             ("qemu", first_line("qemu-system-x86_64", "--version")), ("compiler", first_line("gcc", "--version")),
-            ("tools to boot", attempt(need_boot_tools)),
+            ("tools to boot", attempt(guest.need_tools)),
             ("tools to build", attempt(need_tools))]
     try:
         found = source.find(options.linux)
@@ -62,7 +59,7 @@ def tell(options):
     if found:
         rows += kernels(found)
         image = Kernel(found, options.debug).image
-        if os.path.exists(image):
+        if os.path.exists(image) and shutil.which("qemu-system-x86_64"):
             accel, why = accelerator.choose(image)
             rows.append(("accelerator", f"{accel} ({why})"))
     for name, value in rows:

@@ -49,7 +49,6 @@ def new_log():
 
 def initramfs():
     """Made once for each version of guest/init and busybox."""
-    cache.need_programs("busybox", "cpio")
     busybox, init = shutil.which("busybox"), os.path.join(cache.HERE, "guest", "init")
     size, changed = os.stat(busybox).st_size, os.stat(busybox).st_mtime_ns
     path = os.path.join(cache.folder("initramfs"), cache.digest(cache.read(init), f"{size} {changed}") + ".cpio")
@@ -66,6 +65,10 @@ def initramfs():
                            check=True)
     os.replace(path + f".{os.getpid()}", path)
     return path
+
+
+def need_tools():
+    cache.need_programs("qemu-system-x86_64", "setpriv", "busybox", "cpio", "perl")
 
 
 class Machine:
@@ -143,7 +146,6 @@ class Run:
 
     def run(self):
         """The exit status of the run."""
-        cache.need_programs("qemu-system-x86_64", "setpriv")
         with terminal_kept(self.interactive), tempfile.TemporaryDirectory(prefix="szc-lab.") as folder:
             self.describe(folder)
             pairs = {name: socket.socketpair() for name in PORTS}

@@ -42,7 +42,7 @@ class Kernel:
         """Built, once it returns. What an interrupted build left is used."""
         if self.complete and not again:
             return
-        with cache.lock(self.stamp, f"building Linux {self.name}"):
+        with cache.lock(self.stamp, f"building Linux {self.name}") as held:
             if self.complete and not again:
                 return
             need_tools()
@@ -53,7 +53,7 @@ class Kernel:
             started = time.monotonic()
             if not os.path.exists(os.path.join(self.build, ".szc-configured")):
                 self.configure()
-            self.compile()
+            self.compile(held)
             self.quiet("headers_install", f"INSTALL_HDR_PATH={self.headers}")
             self.quiet("modules_install", f"INSTALL_MOD_PATH={self.folder}/modules")
             cache.write(self.stamp, "")
@@ -84,13 +84,15 @@ class Kernel:
 
     # ---- compilation
 
-    def compile(self):
+    def compile(self, held):
+        """The lock is make's, too: where the lab is killed nobody else begins before make has ended."""
         self.quiet("prepare")
         total = self.left_to_compile()
         progress = Progress(total)
         with open(self.log, "a", encoding="utf-8", errors="replace") as log, \
                 subprocess.Popen(self.make("bzImage", "modules"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                 stdin=subprocess.DEVNULL, text=True, errors="replace") as make:
+                                 stdin=subprocess.DEVNULL, text=True, errors="replace",
+                                 pass_fds=[held.fileno()]) as make:
             try:
                 for line in make.stdout:
                     log.write(line)

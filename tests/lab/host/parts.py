@@ -5,6 +5,7 @@ a build that was interrupted, the clock."""
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -233,7 +234,7 @@ SUBLEVEL = 99
 objects := $(foreach n,1 2 3 4,$(O)/$(n).o)
 bzImage modules: $(objects) ;
 $(O)/%.o:
-\t@echo '  CC      $*.o'; test ! -e $(O)/stop.$* && touch $@
+\t@echo '  CC      $*.o'; readlink /proc/self/fd/* >$(O)/open; test ! -e $(O)/stop.$* && touch $@
 prepare headers_install modules_install: ;
 """
 
@@ -252,12 +253,29 @@ def test_build():
         small.ensure()
     check("goes on where it stopped", left == 2 and "of 2 objects" in said.getvalue() and small.complete,
           left, said.getvalue())
+    check("... and tells how far it is, and how long it takes", re.search(r" \d+ %, 1 of 2 objects, \d+:\d\d min left",
+                                                                          said.getvalue()), said.getvalue())
+    check("make keeps the lock, so that nobody else begins while it runs", f"{small.stamp}.lock" in
+          cache.read(os.path.join(small.build, "open")).split("\n"), cache.read(os.path.join(small.build, "open")))
     check("is built once", small.left_to_compile() == 0)
     need = kernel.SPACE_MIB[False]
     kernel.SPACE_MIB[False] = 1 << 40
     other = Small(source.Source(os.path.join(TMP, "linux"), "other"), False)
     check("no room: a sentence", "SZC_LAB_CACHE" in refused(other.ensure))
     kernel.SPACE_MIB[False] = need
+    test_no_compiler(other)
+
+
+def test_no_compiler(small):
+    path = os.environ["PATH"]
+    os.environ["PATH"] = os.path.dirname(file("poor/make", ""))
+    sentence = refused(small.ensure)
+    check("no compiler: a sentence", "gcc" in sentence and "tools/setup" in sentence, sentence)
+    for name in ("make", "gcc", "ld", "bc", "flex", "bison", "perl", "rsync", "depmod"):
+        os.chmod(file(f"poor/{name}", "#!/bin/sh\nexit 1\n"), 0o755)
+    sentence = refused(small.ensure)
+    check("no headers of a library: its package is named", "libelf-dev" in sentence, sentence)
+    os.environ["PATH"] = path
 
 
 def test_configuration():
@@ -271,6 +289,24 @@ def test_configuration():
     sentence = refused(small.check)
     check("each option that did not is named", all(name in sentence for name in
                                                   ("CONFIG_A=y", "CONFIG_B=m", "CONFIG_N=8", "CONFIG_C=n")), sentence)
+
+
+def test_key():
+    """Another version or another option is another kernel; another comment is not."""
+    def name(version, config):
+        mine = os.path.join(TMP, "configs")
+        file("configs/kernel.config", config)
+        file("configs/debug.config", "")
+        kept, cache.HERE = cache.HERE, mine
+        try:
+            return kernel.Kernel(source.Source(os.path.join(TMP, "linux"), version), False).name
+        finally:
+            cache.HERE = kept
+
+    first = name("one", "CONFIG_A=y\n")
+    check("a kernel is kept by its version", name("two", "CONFIG_A=y\n") != first)
+    check("... and configuration", name("one", "CONFIG_A=m\n") != first and
+          name("one", "# why\nCONFIG_A=y\n") == first)
 
 
 def test_lock():
@@ -303,7 +339,7 @@ def test_clock():
 
 
 for test in (test_log, test_mirror, test_choice, test_source, test_given_source, test_programs, test_accelerator, test_build,
-             test_configuration, test_lock, test_clock):
+             test_configuration, test_key, test_lock, test_clock):
     test()
 print(f"1..{count}")
 sys.exit(bool(failures))
