@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The table of kernel/README.md: what became of each of the kernel's own tests when `tests/run all` ran last.
 
-    table.py [FOLDER]        of TAP logs, build/test-logs if not told otherwise
+    table.py [FOLDER]           of TAP logs, build/test-logs if not told otherwise
+    table.py --check [FOLDER]   whether kernel/README.md has just that, as TAP
 """
 import collections
 import os
@@ -15,7 +16,9 @@ sys.path.insert(0, HERE)
 
 import run  # noqa: E402
 
-LOGS = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "test-logs")
+REPOSITORY = os.path.dirname(os.path.dirname(HERE))
+LOGS = os.path.join(REPOSITORY, "build", "test-logs")
+README = os.path.join(REPOSITORY, "kernel", "README.md")
 WORDS = {"skip": "skipped", "xfail": "expected to fail", "fail": "fails, reviewed", "FAILED": "FAILED"}
 RESULT = re.compile(r"^(not ok|ok) \d+ - (\S+)(?: # SKIP (.*))?")
 
@@ -48,11 +51,27 @@ def row(folder, test):
     return f"| {test} | {passed} | {why} |"
 
 
+def table(folder):
+    return [f"| {test} | left out | {rest} |" if chosen == "out" else row(folder, test)
+            for chosen, test, rest in run.listed()]
+
+
+def check(folder):
+    with open(README, encoding="utf-8") as file:
+        told = {line.rstrip("\n") for line in file}
+    missing = [line for line in table(folder) if line not in told]
+    print(f"{'not ok' if missing else 'ok'} 1 - kernel/README.md tells what became of each test\n1..1")
+    print("".join(f"# it lacks: {line}\n" for line in missing), end="")
+    return bool(missing)
+
+
 def main():
-    folder = sys.argv[1] if len(sys.argv) > 1 else LOGS
-    print("| test | cases passed | others, and why |\n|---|---|---|")
-    for chosen, test, rest in run.listed():
-        print(f"| {test} | left out | {rest} |" if chosen == "out" else row(folder, test))
+    words = sys.argv[1:]
+    checks = words[:1] == ["--check"]
+    folder = (words[checks:] or [LOGS])[0]
+    if checks:
+        sys.exit(check(folder))
+    print("| test | cases passed | others, and why |\n|---|---|---|", *table(folder), sep="\n")
 
 
 if __name__ == "__main__":
