@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The module builds, without a warning and without a symbol that is not exported, against each supported kernel as
-Debian ships it: its configuration and the symbols it exports come from its headers' package, the source from the lab."""
+Debian ships it: its configuration and the symbols it exports come from its headers' package, the source from the lab. And
+the lab's own configurations suit each."""
 import glob
 import os
 import re
@@ -13,11 +14,11 @@ sys.dont_write_bytecode = True
 SOURCE, TMP = os.environ["SZC_SOURCE"], os.environ["SZC_TMP"]
 sys.path.insert(0, os.path.join(SOURCE, "kernel", "lab"))
 
-from host import cache, source  # noqa: E402
+from host import cache, kernel, source  # noqa: E402
 
-# Without PSP is how Debian ships 7.2 and 7.3. Signatures and type information take keys and tools that a module's build
+# Without PSP is how Debian ships 7.2 and 7.3, and how the lab does not. Signatures and type information take keys and tools that a module's build
 # has no use for.
-WITHOUT = ("MODVERSIONS", "MODULE_SIG_ALL", "DEBUG_INFO_BTF", "SYSTEM_TRUSTED_KEYRING", "RUST")
+WITHOUT = ("INET_PSP", "MODVERSIONS", "MODULE_SIG_ALL", "DEBUG_INFO_BTF", "SYSTEM_TRUSTED_KEYRING", "RUST")
 
 
 class Failed(Exception):
@@ -57,8 +58,7 @@ def builds(apt, series):
         build, module = os.path.join(folder, "build"), os.path.join(folder, "module")
         os.mkdir(build)
         os.mkdir(module)
-        config = cache.read(os.path.join(debian, ".config"))
-        cache.write(os.path.join(build, ".config"), config)
+        cache.write(os.path.join(build, ".config"), cache.read(os.path.join(debian, ".config")))
         run(os.path.join(linux.path, "scripts", "config"), "--file", os.path.join(build, ".config"),
             *(word for option in WITHOUT for word in ("-d", option)))
         make = ["make", "-s", "-C", linux.path, f"O={build}", f"-j{os.cpu_count()}"]
@@ -70,8 +70,29 @@ def builds(apt, series):
             raise Failed(said)
         if not os.path.exists(os.path.join(module, "szcnic.ko")):
             raise Failed("make succeeded and left no module")
-        psp = "with" if "CONFIG_INET_PSP=y" in config else "without"
-        return f"{linux.version} as in {os.path.basename(debian)}, {psp} PSP"
+        return f"{linux.version} as in {os.path.basename(debian)}, without PSP"
+
+
+def configured(series, debug):
+    """Every option of the lab's files is one of that kernel."""
+    linux = source.get(series)
+    with tempfile.TemporaryDirectory(dir=TMP) as folder:
+        kept = os.environ.get("SZC_LAB_CACHE")
+        os.environ["SZC_LAB_CACHE"] = folder
+        try:
+            one = kernel.Kernel(linux, debug)
+            os.makedirs(one.build)
+            one.configure()
+        finally:
+            os.environ.pop("SZC_LAB_CACHE") if kept is None else os.environ.update(SZC_LAB_CACHE=kept)
+    return linux.version + (" with debug.config" if debug else "")
+
+
+def attempts(apt):
+    for series in source.SUPPORTED:
+        yield f"the module builds for Linux {series}", builds, apt, series
+        yield f"the lab's configuration suits Linux {series}", configured, series, False
+        yield f"the lab's debug configuration suits Linux {series}", configured, series, True
 
 
 def main():
@@ -80,14 +101,15 @@ def main():
         return 0
     apt, failures = source.Apt(), 0
     apt.run("apt-get", "update", "-q")
-    for number, series in enumerate(source.SUPPORTED, 1):
+    wanted = list(attempts(apt))
+    for number, (name, attempt, *args) in enumerate(wanted, 1):
         try:
-            print(f"ok {number} - builds for Linux {builds(apt, series)}", flush=True)
+            print(f"ok {number} - {name}: {attempt(*args)}", flush=True)
         except (Failed, cache.Failure) as failure:
             failures += 1
-            print(f"not ok {number} - builds for Linux {series}")
+            print(f"not ok {number} - {name}")
             print("".join(f"# {line}\n" for line in str(failure).splitlines()), end="", flush=True)
-    print(f"1..{len(source.SUPPORTED)}")
+    print(f"1..{len(wanted)}")
     return failures != 0
 
 

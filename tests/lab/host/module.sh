@@ -21,13 +21,18 @@ key=$({ echo "$source $build"; gcc --version; "$sparse" --version; } | cat - <(s
 	"$source"/scripts/{checkpatch.pl,spelling.txt,const_structs.checkpatch}) | key_of)
 [ -z "${SZC_LINUX-}" ] || key=''
 
-# quiet FOLDER MAKE-ARGUMENT...: builds the module there, and nothing may be said meanwhile.
-quiet()
+# dkms_build SOURCES: as `dkms build` does, but for where it keeps them; and nothing may be said meanwhile.
+dkms_build()
 {
-	local folder=$1 said
-	shift
-	said=$(make -s -C "$source" O="$build" M="$folder" -j"$(nproc)" "$@" modules 2>&1) || said+=" (make failed)"
+	local dkms_tree=$SZC_TMP/dkms/tree kernel_source_dir=$build folder said
+	# shellcheck source=kernel/dkms.conf
+	. "$1/dkms.conf"
+	folder=$dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION
+	mkdir -p "$folder" && cp -r "$1" "$folder/build" || return
+	said=$(MAKEFLAGS="s -j$(nproc)" eval "${MAKE[0]} W=1 C=2 CHECK=$sparse" 2>&1) || said+=" (make failed)"
 	[ -z "$said" ] || { echo "$said"; return 1; }
+	[ -e "$folder/build/${BUILT_MODULE_NAME[0]}.ko" ] || { echo "there is no ${BUILT_MODULE_NAME[0]}.ko"; return 1; }
+	eval "$CLEAN" >/dev/null && [ ! -e "$folder/build/${BUILT_MODULE_NAME[0]}.ko" ]
 }
 
 look()
@@ -38,13 +43,12 @@ look()
 		check "checkpatch $file" perl "$source/scripts/checkpatch.pl" --no-tree --strict --quiet --terse \
 			--no-summary --max-line-length=120 --ignore "$ignored" --file "$file"
 	done <"$SZC_TMP/files"
-	# What `dkms add` and `dkms build` would do, but for where they keep it.
+	check "versions are compared in compat.h alone" eval '! grep -l LINUX_VERSION_CODE kernel/*.[ch] | grep -v compat.h'
 	dkms_sources=$SZC_TMP/dkms/usr/src
 	check "sources for DKMS" make -s -C kernel dkms-sources DESTDIR="$SZC_TMP/dkms"
 	dkms_tree=$(echo "$dkms_sources"/szcnic-*)
 	check "  with the project's version" grep -q "^PACKAGE_VERSION=\"${dkms_tree##*-}\"\$" "$dkms_tree/dkms.conf"
-	check "  build by themselves; gcc has nothing to say at W=1, nor has sparse" \
-		quiet "$dkms_tree" W=1 C=2 CHECK="$sparse"
+	check "  build as its file says, and are cleaned up; gcc has nothing to say at W=1, nor has sparse" dkms_build "$dkms_tree"
 }
 
 if [ -n "$key" ] && [ -e "$clean/$key" ]; then
