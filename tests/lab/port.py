@@ -8,11 +8,9 @@ import sys
 sys.path.insert(0, os.path.join(os.environ["SZC_SOURCE"], "tests"))
 from harness import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
 import traffic  # pylint: disable=wrong-import-position
+from traffic import DEBUG_KERNEL  # pylint: disable=wrong-import-position
 
 DROPS = ("drop_no_buffer", "drop_no_completion", "drop_mru", "drop_stalled", "drop_dma")
-
-# Under the debug kernel everything takes ten times as long: a quarter of the work has to do there, in four times the time.
-DEBUG_KERNEL = os.path.exists("/proc/lockdep")
 
 # Seconds for a command. Who burdens the machine on purpose gives it more.
 patience = 120
@@ -50,12 +48,12 @@ class Port:
     def link(self, *words):
         return command(*self.prefix, "ip", "link", "set", self.name, *words)
 
+    def is_up(self):
+        return bool(must(*self.prefix, "ip", "link", "show", "dev", self.name, "up").strip())
+
     def up(self):
-        """Open, its addresses usable."""
         status, output = self.link("up")
         check(status == 0, "the port does not open", output)
-        wait_until(lambda: "tentative" not in must(*self.prefix, "ip", "addr", "show", "dev", self.name),
-                   f"{self.name}: duplicate address detection does not end")
 
     def down_up(self):
         status, output = self.link("down")

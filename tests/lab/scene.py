@@ -51,6 +51,11 @@ class Wire:
             must(*FAR.prefix, SZC_NIC, "wire", FAR.name, *(word for pair in values.items() for word in pair))
 
 
+def need_psp():
+    if not os.path.exists(os.path.join(NEAR.folder, "psp_spis")):
+        raise Skipped("szcnic is no PSP device on this kernel")
+
+
 def set_mtu(mtu):
     for port in (NEAR, FAR):
         status, output = port.link("mtu", mtu)

@@ -19,6 +19,7 @@ class Versions:
     """Enabled on both ports while the block lasts."""
 
     def __init__(self, versions="all"):
+        need_psp()
         self.versions = versions
 
     def __enter__(self):

@@ -4,7 +4,7 @@ import collections
 import random
 import time
 
-from port import FAR, NEAR, command, must
+from port import FAR, NEAR, must
 
 MTUS = (1500, 4148, 9000)
 RINGS = (64, 128, 256, 512)
@@ -65,8 +65,7 @@ class Trouble:
 
     def nurse(self):
         """A port that closed by itself is opened, by somebody who has read the log."""
-        status, output = command("ip", "link", "show", "dev", NEAR.name, "up")
-        if status == 0 and output.strip():
+        if NEAR.is_up():
             return
         self.count["closed by itself"] += 1
         self.faults_off()

@@ -573,6 +573,7 @@ def case_psp():
         return json.loads(must(SZC_NIC, "psp", NEAR.name, *arguments, "--json"))["devices"][0]
 
     everything = ["aes-gcm-128", "aes-gcm-256", "aes-gmac-128", "aes-gmac-256"]
+    need_psp()
     before = shown()
     check(before["capable"] == everything and before["enabled"] == [], before)
     check(shown("--enable", "aes-gcm-256,aes-gmac-128")["enabled"] == ["aes-gcm-256", "aes-gmac-128"], "not as asked for")

@@ -4,6 +4,8 @@
 transmission, counters that never go back; and that it may go at any moment."""
 import fcntl
 import os
+import re
+import socket
 import struct
 import sys
 import time
@@ -13,6 +15,8 @@ from pools import page_pools  # pylint: disable=wrong-import-position
 from scene import *  # pylint: disable=wildcard-import,unused-wildcard-import,wrong-import-position
 from kernel_client import ynl_family  # pylint: disable=wrong-import-position
 
+# A header of destination options, with nothing in it.
+PADDING = bytes((0, 0, 1, 4, 0, 0, 0, 0))
 UDMABUF_CREATE = 0x40187542  # linux/udmabuf.h
 OTHER, OTHER_PEER = "szcx", "szcy"
 # Of Microsoft's specification of receive-side scaling.
@@ -24,11 +28,11 @@ def total(name):
     return sum(value for key, value in NEAR.counters().items() if key.startswith("rx") and key.endswith(f"_{name}"))
 
 
-def interrupts():
-    """How many the near port's queues had."""
+def interrupts(queue=".*"):
+    """How many the near port's queues had, or one of them."""
     with open("/proc/interrupts", encoding="ascii") as file:
         lines = [line.split() for line in file]
-    return sum(int(word) for words in lines if words and words[-1].startswith(f"{NEAR.name}-")
+    return sum(int(word) for words in lines if words and re.fullmatch(rf"{NEAR.name}-{queue}", words[-1])
                for word in words[1:] if word.isdigit())
 
 
@@ -152,6 +156,17 @@ def coalescing():
         NEAR.ethtool("-C", "rx-usecs", 0, "rx-frames", 0)
 
 
+def interrupts_of_queue(queue):
+    """(its interrupts, seconds) of paced datagrams to it."""
+    port = free_port()
+    rule = NEAR.ethtool("-N", "flow-type", "udp4", "dst-port", port, "action", queue).split()[-1]
+    before, begun = interrupts(queue), time.monotonic()
+    Traffic(traffic.udp, 3, port=port).finish()
+    came = interrupts(queue) - before, time.monotonic() - begun
+    NEAR.ethtool("-N", "delete", rule)
+    return came
+
+
 def coalescing_of_one_queue():
     """It keeps a value of its own, and leaves the others theirs."""
     def usecs():
@@ -160,6 +175,10 @@ def coalescing_of_one_queue():
 
     before = usecs()
     try:
+        must("ethtool", "-Q", NEAR.name, "queue_mask", "0x2", "--coalesce", "rx-usecs", 50000)
+        patient, eager = (interrupts_of_queue(queue) for queue in (1, 0))
+        check(patient[0] <= patient[1] / 0.05 + 10 and patient[0] < eager[0],
+              f"(interrupts, seconds): {patient}, and of the other {eager}")
         must("ethtool", "-Q", NEAR.name, "queue_mask", "0x2", "--coalesce", "rx-usecs", 700)
         check(before == [0, 0] and usecs() == [0, 700], before, usecs())
         NEAR.down_up()
@@ -189,6 +208,31 @@ def queue_limits():
         check(load.running(), "the transfer was over before anything was seen")
         load.finish()
     wait_until(lambda: not any(inflight()), f"the wire is idle, and queues count {inflight()}", 10)
+
+
+def send_with_options(address, port, size):
+    with socket.create_connection((address, port), 60) as connection:
+        connection.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, PADDING)
+        connection.sendall(bytes(size))
+    return 0
+
+
+def headers_in_between():
+    """What comes behind IPv6's options is whole, whoever cuts it into segments."""
+    size, got = 1 << 20, 0
+    before, address = NEAR.counters(), NEAR.address(6)
+    with socket.create_server((address, 0), family=socket.AF_INET6) as server:
+        server.settimeout(60)
+        port = server.getsockname()[1]
+        child = traffic.in_child(PEER, lambda: send_with_options(address, port, size))
+        connection = server.accept()[0]
+        with connection:
+            connection.settimeout(60)
+            while data := connection.recv(1 << 16):
+                got += len(data)
+    check(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "the sender failed")
+    check(got == size, f"{got} bytes of {size} came")
+    check(NEAR.counters()["malformed"] == before["malformed"], "what came was malformed")
 
 
 # ---- counters
@@ -342,6 +386,7 @@ def cases():
     chosen.add("interrupts are coalesced", coalescing)
     chosen.add("interrupts of one queue are coalesced its own way", coalescing_of_one_queue)
     chosen.add("byte queue limits", queue_limits)
+    chosen.add("options between IPv6 and TCP", headers_in_between)
     chosen.add("counters never go back", counters_never_go_back)
     chosen.add("128 queues", many_queues)
     chosen.add("memory is short when a provider leaves a closed port", provider_leaves_a_closed_port)

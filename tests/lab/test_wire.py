@@ -12,6 +12,7 @@ from scene import *  # pylint: disable=wildcard-import,unused-wildcard-import,wr
 DATAGRAMS = 200
 SIZE = 512
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h
+EXPERIMENTAL = 0x88b5  # EtherType for local experiments, IEEE 802
 QUIET = 1.0  # seconds after which nothing more comes
 BEFORE_QUEUES = ("csum_dropped", "malformed", "not_for_us", "link_down", "no_vnic", "filtered")
 
@@ -117,6 +118,35 @@ def corruption_where_it_splits():
     check(sent == before + drops + arrived, f"{sent} sent, {arrived} arrived, {before} and {drops} dropped")
 
 
+def one_bit_of_each():
+    """Frames that nobody has a checksum for, nor splits, come as the wire leaves them."""
+    addresses = [bytes.fromhex(must(*port.prefix, "cat", f"/sys/class/net/{port.name}/address").replace(":", ""))
+                 for port in (NEAR, FAR)]
+    frame = b"".join(addresses) + struct.pack("!H", EXPERIMENTAL) + bytes(range(256))
+
+    def work():
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+            out.bind((FAR.name, 0))
+            for _ in range(DATAGRAMS):
+                out.send(frame)
+        return 0
+
+    came = []
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(EXPERIMENTAL)) as inbox:
+        inbox.bind((NEAR.name, EXPERIMENTAL))
+        inbox.settimeout(QUIET)
+        with Wire(corrupt="100%"):
+            check(os.waitpid(traffic.in_child(PEER, work), 0)[1] == 0, "the sender failed")
+            try:
+                while True:
+                    came.append(inbox.recv(2048))
+            except TimeoutError:
+                pass
+    wrong = [(int.from_bytes(one, "big") ^ int.from_bytes(frame, "big")).bit_count() for one in came]
+    check(len(came) > DATAGRAMS // 2 and set(wrong) == {1}, f"{len(came)} frames came, with so many wrong bits: {wrong}")
+    check(len(set(came)) > 10, "it is always the same bit")
+
+
 def rate():
     """No faster than told; how much slower is the machine's affair."""
     seen = Exchange(count=100, rate="400kbit")
@@ -135,7 +165,7 @@ def delay():
 
 def cases():
     chosen = LabCases(120)
-    for one in (loss, duplicates, reorder, corruption, corruption_where_it_splits, rate, delay):
+    for one in (loss, duplicates, reorder, corruption, corruption_where_it_splits, one_bit_of_each, rate, delay):
         chosen.add(one.__name__.replace("_", " "), one)
     chosen.add("and afterwards the wire is as good as new", works)
     return chosen
