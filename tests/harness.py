@@ -72,11 +72,13 @@ class Cases:
         signal.signal(signal.SIGALRM, on_alarm)
         failed = 0
         for number, (name, function, args) in enumerate(self.cases, 1):
+            begun = time.monotonic()
             line, details = self.judge(name, function, args)
             failed += bool(details)
             print(("not ok" if details else "ok"), number, "-", line)
             for detail in details:
                 print("\n".join("# " + part for part in str(detail).splitlines() or [""]))
+            print(f"# {time.monotonic() - begun:.1f} s")
             sys.stdout.flush()
         sys.exit(1 if failed else 0)
 
