@@ -187,7 +187,7 @@ class LabCases(Cases):
             Traffic.live.clear()
 
 
-def transfer(mib=1, connections=4, family=4):
+def transfer(mib=0.25 if DEBUG_KERNEL else 1, connections=4, family=4):
     """TCP from the peer, checked."""
     check(traffic.tcp(PEER, NEAR.address(family), free_port(), mib, connections),
           f"{connections} streams over IPv{family} did not arrive as they were sent")

@@ -102,7 +102,7 @@ class Receiver:
 
 def tcp(netns, address, port, mib, connections=4):
     """True if every stream arrived as it was sent."""
-    size = mib * 1024 * 1024 // connections // CHUNK * CHUNK
+    size = int(mib * 1024 * 1024) // connections // CHUNK * CHUNK
     done = []
     with socket.create_server((address, port), family=family(address), backlog=128) as server, \
             selectors.DefaultSelector() as selector:
