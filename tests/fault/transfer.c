@@ -29,8 +29,8 @@
 enum {
 	FROM_PEER = 200000,
 	TO_PEER = 50000,
-	LIMIT_S = 20,    /* a process that takes longer hangs */
-	LIMIT_MS = 1000, /* an engine that is silent for so long waits for nothing */
+	LIMIT_S = 40,    /* a process that takes longer hangs */
+	LIMIT_MS = 5000, /* an engine that is silent for so long waits for nothing */
 	OPENSSL_OWN = 3, /* pieces that OpenSSL 3.0 loses when memory runs out while it looks for a key's decoder */
 };
 
