@@ -27,8 +27,8 @@ enum szcnic_mutation {
 	MUTATE_DOUBLE_STOP,	/* frees a ring twice */
 	/* The same rules, broken another way. */
 	MUTATE_GEOMETRY_AGG,	/* ... with half the AGG ring alone */
-	MUTATE_NAPI_UNACKED,	/* takes RING_FREE's reply for the acknowledgment, and ends NAPI */
-	MUTATE_FREE_UNACKED,	/* ... and frees the buffers */
+	MUTATE_NAPI_UNACKED,	/* takes RING_FREE's reply for the acknowledgment, and says that NAPI has ended */
+	MUTATE_FREE_UNACKED,	/* ... and that the buffers are freed */
 	/* No rule's. */
 	MUTATE_NO_KICK,		/* does not schedule NAPI once it is enabled: the queue falls silent */
 	MUTATIONS,

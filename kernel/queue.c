@@ -230,14 +230,25 @@ static int ring_free(struct szcnic_rxq *rxq, u16 ring, struct completion *freed)
 }
 
 /* As if a command that succeeded were all that there is to wait for. */
-static void mutate_unacknowledged(struct szcnic_rxq *rxq)
+static void mutate_unacknowledged(struct szcnic_rxq *rxq, u16 ring)
 {
 	struct szcnic_port *port = rxq->port;
 
 	if (szcnic_mutated(port, MUTATE_NAPI_UNACKED))
 		fw_note_napi(&port->hw, rxq->index, false);
 	if (szcnic_mutated(port, MUTATE_FREE_UNACKED))
-		fw_note_buffers_freed(&port->hw, rxq->index, rxq->mem.agg_ring);
+		fw_note_buffers_freed(&port->hw, rxq->index, ring);
+}
+
+static int ring_gone(struct szcnic_rxq *rxq, u16 ring, struct completion *freed)
+{
+	int err;
+
+	err = ring_free(rxq, ring, freed);
+	if (err)
+		return err;
+	mutate_unacknowledged(rxq, ring);
+	return await_freed(rxq, freed);
 }
 
 /* rxq->draining is set, and NAPI has seen it: it rings no bell of a ring that is going. */
@@ -247,19 +258,13 @@ static int rings_free(struct szcnic_rxq *rxq)
 	int err;
 
 	if (mem->rx_live) {
-		err = ring_free(rxq, mem->rx_ring, &rxq->rx_freed);
-		if (!err)
-			err = await_freed(rxq, &rxq->rx_freed);
+		err = ring_gone(rxq, mem->rx_ring, &rxq->rx_freed);
 		if (err)
 			return err;
 		mem->rx_live = false;
 	}
 	if (mem->agg_live) {
-		err = ring_free(rxq, mem->agg_ring, &rxq->agg_freed);
-		if (!err) {
-			mutate_unacknowledged(rxq);
-			err = await_freed(rxq, &rxq->agg_freed);
-		}
+		err = ring_gone(rxq, mem->agg_ring, &rxq->agg_freed);
 		if (err)
 			return err;
 		mem->agg_live = false;

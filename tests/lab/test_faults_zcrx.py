@@ -23,6 +23,8 @@ class Prepared:
         must(SZC_NIC, "prepare", NEAR.name, "--queue", QUEUE)
 
     def __exit__(self, kind, *_):
+        if kind:
+            end_all()
         NEAR.ask("fw_refuse", "all", 0)
         NEAR.ask("alloc_fail", 0)
         NEAR.link("up")
@@ -64,7 +66,8 @@ def refused_at_registration(op):
 def no_memory_at_registration():
     with Prepared():
         NEAR.ask("alloc_fail", PLENTY)
-        cannot_begin(lambda: int(NEAR.asked("alloc_fail").split()[0]) < PLENTY)
+        said = cannot_begin(lambda: int(NEAR.asked("alloc_fail").split()[0]) < PLENTY)
+        check("memory" in said, said)
 
 
 def refused_at_steering(op):
@@ -73,12 +76,13 @@ def refused_at_steering(op):
         cannot_begin(was_refused)
 
 
-def until_more_comes():
-    def payload():
+def until_more_comes(sender):
+    def came():
         return NEAR.counters()[f"rx{QUEUE}_payload_netmem"]
 
-    before = payload()
-    wait_until(lambda: payload() > before, "nothing comes any more", 60)
+    before = came()
+    wait_until(lambda: came() > before or not sender.running(), "nothing comes any more", 60)
+    check(sender.running(), "the transfer was over too soon", *sender.tail())
 
 
 def restarts_are_refused():
@@ -88,14 +92,15 @@ def restarts_are_refused():
         _, path, folder = prepare(size, 1500, 4, 1)
         server = NicServer("recv", "--out", folder, "--json")
         before = NEAR.counters()
-        with Wire(rate="20mbit"):
+        # So that it lasts while we look, which takes the debug kernel seconds.
+        with Wire(rate="500kbit" if DEBUG_KERNEL else "2mbit"):
             sender = peer_send(server, path)
             for op in RESTARTING:
-                until_more_comes()
+                until_more_comes(sender)
                 refuse(op)
                 check(NEAR.restart(QUEUE) is not None and was_refused(), f"a restart does without {op}")
                 NEAR.up()
-            until_more_comes()
+            until_more_comes(sender)
         sender.succeed(seconds=SILENCE)
         server.stop()
         nothing_copied(before, NEAR.counters(), server.json(), size)

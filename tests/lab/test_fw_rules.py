@@ -57,23 +57,23 @@ def bites(rule, mutation=None):
 
 def bites_where_a_rule_leads(rule):
     """What reaches the queue is not a table, but a VNIC of its own."""
-    NEAR.ethtool("-X", "equal", 1)
     number = NEAR.ethtool("-N", "flow-type", "tcp4", "dst-port", 7, "action", QUEUE).split()[-1]
     try:
+        NEAR.ethtool("-X", "equal", 1)
         bites(rule)
     finally:
-        NEAR.ethtool("-N", "delete", number)
-        NEAR.ethtool("-X", "default")
+        NEAR.try_ethtool("-N", "delete", number)
+        NEAR.try_ethtool("-X", "default")
 
 
 def bites_where_a_context_leads(rule):
-    NEAR.ethtool("-X", "equal", 1)
     context = NEAR.ethtool("-X", "context", "new", "start", QUEUE, "equal", 1).split()[-1]
     try:
+        NEAR.ethtool("-X", "equal", 1)
         bites(rule)
     finally:
-        NEAR.ethtool("-X", "context", context, "delete")
-        NEAR.ethtool("-X", "default")
+        NEAR.try_ethtool("-X", "context", context, "delete")
+        NEAR.try_ethtool("-X", "default")
 
 
 def unknown_names():

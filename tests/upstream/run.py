@@ -53,11 +53,12 @@ CLOCK_ONE = {"hw/gro_hw.py": "--qemu=-icount shift=0"}
 # driver that broke a rule of its firmware meanwhile has failed, whatever the test says.
 BEFORE = """ethtool -L "$NETIF" combined 8 &&
 echo 1 >"/proc/sys/net/ipv6/conf/$NETIF/keep_addr_on_down" &&
-ip -6 -netns "$REMOTE_ARGS" route add "$LOCAL_PREFIX_V6" via "$LOCAL_V6" || exit 3
+ip -6 -netns "$REMOTE_ARGS" route add "$LOCAL_PREFIX_V6" via "$LOCAL_V6" || exit 65
 /usr/bin/python3 "$@"
 status=$?
-grep -H -v ' 0$' /sys/kernel/debug/szcnic/*/violations && exit 4
-exit $status
+grep -H -v ' 0$' /sys/kernel/debug/szcnic/*/violations
+case $? in 0) exit 64 ;; 1) exit $status ;; esac
+exit 65
 """
 # What kernel/lab/scene sets up.
 SCENE = {"NETIF": "szc0", "LOCAL_V4": "192.0.2.1", "LOCAL_V6": "2001:db8::1", "REMOTE_V4": "192.0.2.2",
@@ -147,7 +148,7 @@ class Judge:
         if self.planned is None or self.count != self.planned:
             self.tell(False, f"planned {self.planned} cases, reported {self.count}", details=self.said)
         if status and not (status == 1 and self.failed):
-            self.tell(False, f"exit status {status}: 3, the scene was not to be had; 4, the driver broke rules of its firmware; "
+            self.tell(False, f"exit status {status}: 64, the driver broke rules of its firmware; 65, the scene is not as it was; "
                       "else see kernel/lab/lab --help", details=self.said)
         for line in self.expected:
             if self.whole and not line.used:

@@ -6,6 +6,7 @@
     table.py --check [FOLDER]   whether kernel/README.md has just that, as TAP
 """
 import collections
+import difflib
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ import run  # noqa: E402
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 LOGS = os.path.join(REPOSITORY, "build", "test-logs")
 README = os.path.join(REPOSITORY, "kernel", "README.md")
+HEAD = "| test | cases passed | others, and why |\n|---|---|---|"
 WORDS = {"skip": "skipped", "xfail": "expected to fail", "fail": "fails, reviewed", "FAILED": "FAILED"}
 RESULT = re.compile(r"^(not ok|ok) \d+ - (\S+)(?: # SKIP (.*))?")
 
@@ -58,11 +60,11 @@ def table(folder):
 
 def check(folder):
     with open(README, encoding="utf-8") as file:
-        told = {line.rstrip("\n") for line in file}
-    missing = [line for line in table(folder) if line not in told]
-    print(f"{'not ok' if missing else 'ok'} 1 - kernel/README.md tells what became of each test\n1..1")
-    print("".join(f"# it lacks: {line}\n" for line in missing), end="")
-    return bool(missing)
+        told = file.read().partition(HEAD)[2].partition("\n\n")[0].splitlines()[1:]
+    wrong = list(difflib.unified_diff(told, table(folder), "kernel/README.md", "this run", lineterm="", n=0))
+    print(f"{'not ok' if wrong else 'ok'} 1 - kernel/README.md tells what became of each test\n1..1")
+    print("".join(f"# {line}\n" for line in wrong), end="")
+    return bool(wrong)
 
 
 def main():
@@ -71,7 +73,7 @@ def main():
     folder = (words[checks:] or [LOGS])[0]
     if checks:
         sys.exit(check(folder))
-    print("| test | cases passed | others, and why |\n|---|---|---|", *table(folder), sep="\n")
+    print(HEAD, *table(folder), sep="\n")
 
 
 if __name__ == "__main__":

@@ -286,4 +286,5 @@ def end_on_signals():
         sys.exit(INTERRUPTED if number == signal.SIGINT else 128 + number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupted)
+        if signal.getsignal(number) != signal.SIG_IGN:  # by nohup, say
+            signal.signal(number, interrupted)

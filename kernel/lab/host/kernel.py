@@ -20,6 +20,7 @@ class Kernel:
 
     def __init__(self, source, debug):
         self.source, self.debug = source, debug
+        self.held = None
         self.configs = [os.path.join(cache.HERE, name) for name in CONFIGS[:1 + debug]]
         key = cache.digest(source.name, *(str(sorted(options(cache.read(path)).items())) for path in self.configs))
         self.name = f"{source.version}-{key}" + ("-debug" if debug else "")
@@ -38,11 +39,15 @@ class Kernel:
     def make(self, *targets):
         return ["make", "-C", self.source.path, f"O={self.build}", f"-j{os.cpu_count()}", *targets]
 
+    def lock(self):
+        """For whoever works in the folder: where the lab is killed nobody else begins before they have ended."""
+        return [self.held.fileno()] if self.held and not self.held.closed else []
+
     def ensure(self, again=False):
         """Built, once it returns. What an interrupted build left is used."""
         if self.complete and not again:
             return
-        with cache.lock(self.stamp, f"building Linux {self.name}") as held:
+        with cache.lock(self.stamp, f"building Linux {self.name}") as self.held:
             if self.complete and not again:
                 return
             need_tools()
@@ -53,7 +58,7 @@ class Kernel:
             started = time.monotonic()
             if not os.path.exists(os.path.join(self.build, ".szc-configured")):
                 self.configure()
-            self.compile(held)
+            self.compile()
             self.quiet("headers_install", f"INSTALL_HDR_PATH={self.headers}")
             self.quiet("modules_install", f"INSTALL_MOD_PATH={self.folder}/modules")
             cache.write(self.stamp, "")
@@ -84,15 +89,14 @@ class Kernel:
 
     # ---- compilation
 
-    def compile(self, held):
-        """The lock is make's, too: where the lab is killed nobody else begins before make has ended."""
+    def compile(self):
         self.quiet("prepare")
         total = self.left_to_compile()
         progress = Progress(total)
         with open(self.log, "a", encoding="utf-8", errors="replace") as log, \
                 subprocess.Popen(self.make("bzImage", "modules"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                  stdin=subprocess.DEVNULL, text=True, errors="replace",
-                                 pass_fds=[held.fileno()]) as make:
+                                 pass_fds=self.lock()) as make:
             try:
                 for line in make.stdout:
                     log.write(line)
@@ -115,7 +119,8 @@ class Kernel:
 
     def logged(self, argv, complaint, cwd=None):
         with open(self.log, "a", encoding="utf-8") as log:
-            if subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cwd, check=False).returncode:
+            if subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cwd, check=False,
+                              pass_fds=self.lock()).returncode:
                 self.explain(complaint)
 
     def explain(self, complaint):
